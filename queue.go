@@ -19,13 +19,14 @@
 // # When a channel is enough
 //
 // A channel needs no import, can be used in a select together with others, and
-// everybody knows it. If there is one order, one kind of end and nobody asks
-// for the depth or for completion, use a channel. Use a Queue when several
-// producers may be cut off at any time (sending on a closed channel panics),
-// when items have priorities or the newest are worth more than the oldest, when
-// somebody must know that all work is done and not just begun, when the bound
-// must change while running, or when sends and receives all carry a context
-// anyway: then a Queue costs less than the select.
+// everybody knows it. If items leave in the order in which they came, a single
+// producer closes it, and nobody asks how many wait or whether all are done,
+// use a channel. Use a Queue when several producers may be cut off at any time
+// (sending on a closed channel panics), when items have priorities or the
+// newest are worth more than the oldest, when somebody must know that all work
+// is done and not just begun, when the bound must change while running, or when
+// sends and receives carry a context anyway: a Queue then costs less than the
+// select.
 //
 // # Which calls wait, and how they end
 //
