@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What happens to a trade that comes when the queue is full.
+const (
+	block      = "block"
+	dropOldest = "drop-oldest"
+	dropNewest = "drop-newest"
+)
+
+// defaultCoins are the coins that are asked for if none are named.
+const defaultCoins = "BTC,ETH,SOL"
+
+// A config says what the pipeline does. The flags set it.
+type config struct {
+	url       string   // of the exchange; empty for the embedded one
+	coins     []string // to subscribe to
+	overflow  string
+	capacity  int
+	workers   int
+	extraWork time.Duration // spent on each trade
+	bar       time.Duration // the width of a bar
+	db        string        // file; empty for memory
+	parquet   string        // file; empty for none
+	replay    *capture      // that the embedded exchange plays; nil for made-up trades
+	speed     float64       // of the replay; 0 for as fast as possible
+	duration  time.Duration // until the feed is stopped; 0 for ever
+	json      bool
+}
+
+// parseFlags returns what the arguments say. Help goes to w, and ends with
+// flag.ErrHelp.
+func parseFlags(args []string, w io.Writer) (c config, err error) {
+	flags := flag.NewFlagSet("marketdata", flag.ContinueOnError)
+	flags.SetOutput(w)
+	flags.Usage = func() {
+		fmt.Fprintln(w, "usage: marketdata [flags]")
+		flags.PrintDefaults()
+	}
+	flags.StringVar(&c.url, "url", "", "`address` of an exchange's WebSocket; without it, one is embedded")
+	coins := flags.String("coins", defaultCoins, "comma-separated `coins` to ask for; of a replay, all by default")
+	flags.StringVar(&c.overflow, "overflow", block, "what to do when the queue is full: block, drop-oldest or drop-newest")
+	flags.IntVar(&c.capacity, "capacity", 10_000, "how many trades may wait in the queue")
+	flags.IntVar(&c.workers, "workers", 4, "how many goroutines build bars")
+	flags.DurationVar(&c.extraWork, "work", 0, "extra `time` that a worker spends on each trade")
+	flags.DurationVar(&c.bar, "bar", time.Second, "width of a bar")
+	flags.StringVar(&c.db, "db", "", "DuckDB `file`; without it, the bars are kept in memory")
+	flags.StringVar(&c.parquet, "parquet", "", "also write the bars to this Parquet `file`")
+	replay := flags.String("replay", "", "recorded `file` that the embedded exchange plays")
+	flags.Float64Var(&c.speed, "speed", 1, "how many times as fast as recorded to replay; 0 for as fast as possible")
+	flags.DurationVar(&c.duration, "duration", 10*time.Second, "when to stop; 0 for never; a replay ends by itself unless this is given")
+	flags.BoolVar(&c.json, "json", false, "print the summary as one line of JSON")
+	if err := flags.Parse(args); err != nil {
+		return c, err
+	}
+	given := make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+
+	switch {
+	case flags.NArg() > 0:
+		return c, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case c.overflow != block && c.overflow != dropOldest && c.overflow != dropNewest:
+		return c, fmt.Errorf("-overflow %s: must be %s, %s or %s", c.overflow, block, dropOldest, dropNewest)
+	case c.capacity < 1:
+		return c, fmt.Errorf("-capacity %d: must be at least 1", c.capacity)
+	case c.workers < 1:
+		return c, fmt.Errorf("-workers %d: must be at least 1", c.workers)
+	case c.extraWork < 0:
+		return c, fmt.Errorf("-work %v: must not be negative", c.extraWork)
+	case c.bar < time.Millisecond || c.bar%time.Microsecond != 0:
+		return c, fmt.Errorf("-bar %v: must be at least 1ms, and whole microseconds", c.bar)
+	case c.speed < 0 || math.IsNaN(c.speed) || math.IsInf(c.speed, 0):
+		return c, fmt.Errorf("-speed %v: must be a number of at least 0", c.speed)
+	case c.duration < 0:
+		return c, fmt.Errorf("-duration %v: must not be negative", c.duration)
+	case c.url != "" && *replay != "":
+		return c, errors.New("-url and -replay: a replay is served by the embedded exchange; give one of them")
+	}
+
+	if *replay != "" {
+		if c.replay, err = openCapture(*replay); err != nil {
+			return c, fmt.Errorf("-replay: %w", err)
+		}
+		c.coins = c.replay.coins
+		if !given["duration"] {
+			c.duration = 0
+		}
+		if !given["coins"] {
+			return c, nil
+		}
+	}
+	c.coins, err = parseCoins(*coins, c.replay)
+	return c, err
+}
+
+// parseCoins splits a list of coins. All must be in the capture, if there is
+// one.
+func parseCoins(list string, from *capture) (coins []string, err error) {
+	for coin := range strings.SplitSeq(list, ",") {
+		coin = strings.TrimSpace(coin)
+		switch {
+		case coin == "":
+			return nil, fmt.Errorf("-coins %q: an empty name", list)
+		case slices.Contains(coins, coin):
+			return nil, fmt.Errorf("-coins %q: %s comes twice", list, coin)
+		case from != nil && !slices.Contains(from.coins, coin):
+			return nil, fmt.Errorf("-coins %q: %s has no trades of %s", list, from.path, coin)
+		}
+		coins = append(coins, coin)
+	}
+	return coins, nil
+}
+
+// trades returns what the embedded exchange serves.
+func (c config) trades(log *slog.Logger) source {
+	if c.replay == nil {
+		return madeUpTrades(c.coins)
+	}
+	log.Info("replaying", "file", c.replay.path, "trades", c.replay.trades, "coins", c.coins, "other messages", c.replay.skipped)
+	return c.replay.play(c.coins, c.speed)
+}

@@ -1,0 +1,114 @@
+// Marketdata reads trades from a WebSocket, puts them into a queue, builds bars
+// of open, high, low, close and volume from them with several workers, and keeps
+// the bars in a DuckDB database.
+//
+// Without flags it serves made-up trades itself, over a WebSocket on the
+// loopback, in the protocol of Hyperliquid, and ends after ten seconds. With
+//
+//	go run ./examples/marketdata -url wss://api.hyperliquid.xyz/ws -coins BTC,ETH -duration 0
+//
+// it reads real ones until it is interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+func main() {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	c, err := parseFlags(os.Args[1:], os.Stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		os.Exit(0)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "marketdata:", err)
+		os.Exit(2)
+	}
+	stop, now := interrupts()
+	if err := run(c, stop, now, os.Stdout, log); err != nil {
+		fmt.Fprintln(os.Stderr, "marketdata:", err)
+		os.Exit(1)
+	}
+}
+
+// interrupts returns a context that is done at the first SIGINT or SIGTERM, and
+// one that is done at the second. The third ends the program.
+func interrupts() (first, second context.Context) {
+	first, stop := context.WithCancel(context.Background())
+	second, halt := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		halt()
+		signal.Stop(signals)
+	}()
+	return first, second
+}
+
+// run runs the pipeline from the exchange to the summary.
+func run(c config, stop, now context.Context, out io.Writer, log *slog.Logger) (err error) {
+	if c.duration > 0 {
+		var cancel context.CancelFunc
+		stop, cancel = context.WithTimeout(stop, c.duration)
+		defer cancel()
+	}
+	url := c.url
+	var embedded *exchange
+	if url == "" {
+		if embedded, err = startExchange(c.trades(log)); err != nil {
+			return err
+		}
+		defer embedded.close()
+		url = embedded.url
+	}
+	store, err := openStore(context.Background(), c.db)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.close()) }()
+
+	p := newPipeline(c, url, store.upsert, log)
+	monitoring, endMonitor := context.WithCancel(context.Background())
+	var monitor sync.WaitGroup
+	monitor.Go(func() { p.monitor(monitoring, out) })
+	err = p.run(stop, now)
+	endMonitor()
+	monitor.Wait()
+	if err != nil {
+		return err
+	}
+	if embedded != nil {
+		if err := embedded.failure(); err != nil {
+			return err
+		}
+	}
+
+	if c.parquet != "" {
+		if err := store.writeParquet(context.Background(), c.parquet); err != nil {
+			return err
+		}
+	}
+	coins, err := store.summary(context.Background())
+	if err != nil {
+		return err
+	}
+	s := p.summary(coins)
+	if c.json {
+		err = s.writeJSON(out)
+	} else {
+		err = s.writeText(out)
+	}
+	return errors.Join(err, s.check())
+}

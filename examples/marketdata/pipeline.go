@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/boundq/queue"
+)
+
+const flushEvery = 500 * time.Millisecond
+
+// A pipeline takes trades from a feed through a queue to workers, who build
+// bars, which go into a store.
+type pipeline struct {
+	config
+	queue  *queue.Queue[trade]
+	feed   *feed
+	bars   *bars
+	upsert func(bars []bar) (stored int, err error)
+
+	processed, dropped, drained atomic.Int64
+	stored                      atomic.Int64 // bars
+}
+
+// newPipeline returns a pipeline that reads from the exchange at url. upsert
+// stores bars, and returns how many it has stored in all.
+func newPipeline(c config, url string, upsert func([]bar) (int, error), log *slog.Logger) *pipeline {
+	p := &pipeline{
+		config: c,
+		queue:  queue.New[trade](c.capacity),
+		bars:   newBars(c.bar),
+		upsert: upsert,
+	}
+	p.feed = newFeed(url, c.coins, log, p.put)
+	return p
+}
+
+// run runs the pipeline until the feed ends, stop is done, or the store fails;
+// then it finishes what was received, and returns when everything is stored. If
+// now is done, or the store fails, it gives up what nobody has begun to work on,
+// which then counts as drained.
+func (p *pipeline) run(stop, now context.Context) error {
+	working, halt := context.WithCancel(now)
+	defer halt()
+	feeding, stopFeed := context.WithCancel(working)
+	defer stopFeed()
+	defer context.AfterFunc(stop, stopFeed)()
+
+	var halting sync.WaitGroup
+	halting.Go(func() {
+		<-working.Done()
+		p.drained.Add(int64(len(p.queue.Shutdown(true))))
+	})
+
+	var workers sync.WaitGroup
+	for range p.workers {
+		workers.Go(func() { p.work(working) })
+	}
+
+	flushed := make(chan error, 1)
+	idle := make(chan struct{})
+	go func() { flushed <- p.flush(idle, halt) }()
+
+	p.feed.run(feeding)
+	p.queue.Shutdown(false)   // no more trades; the workers' loops end when none is left
+	_ = p.queue.Join(working) // all that came is merged into bars, or is not to be
+	halt()                    // nothing is left to halt: drains nothing
+	halting.Wait()
+	workers.Wait()
+	close(idle)
+	return <-flushed
+}
+
+// put puts a trade into the queue, or drops one, as the overflow policy says.
+// It is called by the feed.
+func (p *pipeline) put(t trade) {
+	var err error
+	switch p.overflow {
+	case dropOldest:
+		var evicted bool
+		if _, evicted, err = p.queue.ForcePut(t); evicted {
+			p.dropped.Add(1)
+		}
+	case dropNewest:
+		if err = p.queue.TryPut(t); errors.Is(err, queue.ErrFull) {
+			p.dropped.Add(1)
+			return
+		}
+	default:
+		// No deadline: that the queue is full is what holds up the feed, and
+		// through it the socket and the exchange.
+		err = p.queue.Put(context.Background(), t)
+	}
+	if err != nil {
+		p.drained.Add(1) // shut down at once, before it was let in
+	}
+}
+
+// work merges trades into bars until the queue is shut down and empty.
+func (p *pipeline) work(ctx context.Context) {
+	for t := range p.queue.Tasks(context.Background()) {
+		if p.extraWork > 0 {
+			select {
+			case <-time.After(p.extraWork):
+			case <-ctx.Done():
+			}
+		}
+		p.bars.add(t)
+		p.processed.Add(1)
+	}
+}
+
+// flush stores the bars that changed, twice a second and once more when idle is
+// closed. If the store fails, it halts the pipeline and returns the error.
+func (p *pipeline) flush(idle <-chan struct{}, halt context.CancelFunc) error {
+	ticker := time.NewTicker(flushEvery)
+	defer ticker.Stop()
+	for last := false; !last; {
+		select {
+		case <-ticker.C:
+		case <-idle:
+			last = true
+		}
+		stored, err := p.upsert(p.bars.changed())
+		if err != nil {
+			halt()
+			<-idle
+			return err
+		}
+		p.stored.Store(int64(stored))
+	}
+	return nil
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// What Hyperliquid's public WebSocket speaks, as far as trades go:
+// https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/websocket
+
+// A request is what a client sends.
+type request struct {
+	Method       string        `json:"method"` // subscribe, ping
+	Subscription *subscription `json:"subscription,omitempty"`
+}
+
+type subscription struct {
+	Type string `json:"type"` // trades
+	Coin string `json:"coin"`
+}
+
+// The channels of the frames that a server sends.
+const (
+	channelTrades     = "trades"
+	channelSubscribed = "subscriptionResponse"
+	channelPong       = "pong"
+	channelError      = "error"
+)
+
+// A frame is what a server sends.
+type frame struct {
+	Channel string          `json:"channel"`
+	Data    json.RawMessage `json:"data,omitempty"`
+}
+
+func newFrame(channel string, data any) ([]byte, error) {
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(frame{channel, raw})
+}
+
+// A wireTrade is a trade as it stands in a frame.
+type wireTrade struct {
+	Coin  string   `json:"coin"`
+	Side  string   `json:"side"` // of the aggressor: B bought, A sold
+	Price string   `json:"px"`
+	Size  string   `json:"sz"`
+	Hash  string   `json:"hash"` // of the transaction, which may hold several trades
+	Time  int64    `json:"time"` // in ms
+	ID    int64    `json:"tid"`
+	Users []string `json:"users,omitempty"` // buyer, seller
+}
+
+// A trade is what goes through the queue.
+type trade struct {
+	coin        string
+	id          int64
+	time        time.Time
+	price, size decimal.Decimal
+}
+
+// Times outside of these cannot be stored, or are no times of trades.
+const (
+	minTime = 0
+	maxTime = 253402300799999 // the end of the year 9999, in ms
+)
+
+var (
+	errNoCoin = errors.New("no coin")
+	errNoSide = errors.New(`side is neither "B" nor "A"`)
+	errTime   = errors.New("time out of range")
+)
+
+// parse returns the trade, or why it is none.
+func (w wireTrade) parse() (trade, error) {
+	switch {
+	case w.Coin == "":
+		return trade{}, errNoCoin
+	case w.Side != "B" && w.Side != "A":
+		return trade{}, errNoSide
+	case w.Time <= minTime || w.Time > maxTime:
+		return trade{}, errTime
+	}
+	price, err := amount(w.Price)
+	if err != nil {
+		return trade{}, fmt.Errorf("price: %w", err)
+	}
+	size, err := amount(w.Size)
+	if err != nil {
+		return trade{}, fmt.Errorf("size: %w", err)
+	}
+	return trade{w.Coin, w.ID, time.UnixMilli(w.Time).UTC(), price, size}, nil
+}
+
+// The bars are stored as DECIMAL(38,10). Amounts that leave room for sums of
+// a billion of them are taken; nothing is rounded.
+const (
+	scale     = 10 // digits after the point
+	precision = 38 // digits in all
+	maxDigits = precision - scale - 9
+)
+
+// amount parses a positive decimal number.
+func amount(s string) (decimal.Decimal, error) {
+	const longest = maxDigits + 1 + scale
+	if len(s) > longest {
+		return decimal.Zero, fmt.Errorf("a number of more than %d characters", longest)
+	}
+	d, err := decimal.NewFromString(s)
+	if err != nil {
+		return decimal.Zero, fmt.Errorf("%q is no decimal number", s)
+	}
+	// The exponent first: arithmetic on 1e999999999 would fill the memory.
+	if e := d.Exponent(); e < -longest || e > maxDigits {
+		return decimal.Zero, fmt.Errorf("%q is out of range", s)
+	}
+	switch {
+	case d.Sign() <= 0:
+		return decimal.Zero, fmt.Errorf("%q is not positive", s)
+	case !d.Equal(d.Truncate(scale)):
+		return decimal.Zero, fmt.Errorf("%q has more than %d digits after the point", s, scale)
+	case d.Truncate(0).NumDigits() > maxDigits:
+		return decimal.Zero, fmt.Errorf("%q has more than %d digits before the point", s, maxDigits)
+	}
+	return d, nil
+}
