@@ -3,10 +3,15 @@ package queue_test
 import (
 	"cmp"
 	"context"
+	"errors"
+	"math"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/boundq/queue"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )
@@ -85,4 +90,262 @@ func upTo(n int) []int {
 		items[i] = i + 1
 	}
 	return items
+}
+
+func TestItemsLeaveInTheOrderOfTheQueue(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for _, capacity := range []int{queue.Unbounded, 10, 100} {
+			q := o.filled(t, capacity, 10)
+			check(t, q)
+			first, err := q.Peek()
+			require.NoError(t, err)
+			require.Equal(t, o.leave(upTo(10)...)[0], first)
+			require.Equal(t, 10, q.Len(), "Peek leaves the item")
+			require.Equal(t, o.leave(upTo(10)...), empty(q))
+			check(t, q)
+		}
+	})
+}
+
+func TestEqualItemsOfAPriorityQueueLeaveInTheOrderInWhichTheyCame(t *testing.T) {
+	type item struct{ key, arrival int }
+	q := queue.NewPriority(queue.Unbounded, func(a, b item) int { return cmp.Compare(a.key, b.key) })
+	var want []item
+	for i := range 100 {
+		it := item{i * 7 % 3, i}
+		require.NoError(t, q.TryPut(it))
+		want = append(want, it)
+	}
+	slices.SortStableFunc(want, func(a, b item) int { return cmp.Compare(a.key, b.key) })
+	require.Equal(t, want, empty(q))
+}
+
+func TestACapacityOfZeroOrLessIsNoBound(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for _, capacity := range []int{queue.Unbounded, -1, math.MinInt} {
+			q := o.filled(t, capacity, 5000)
+			require.Equal(t, 0, q.Cap())
+			require.False(t, q.Full())
+			_, evicted, err := q.ForcePut(5001)
+			require.NoError(t, err)
+			require.False(t, evicted, "an unbounded queue never evicts")
+			require.Equal(t, 5001, q.Len())
+			check(t, q)
+		}
+	})
+}
+
+func TestTheZeroValueIsAnUnboundedFIFOQueue(t *testing.T) {
+	var q queue.Queue[int]
+	require.True(t, q.Empty())
+	for i := range 3000 {
+		require.NoError(t, q.Put(background, i))
+	}
+	for i := range 3000 {
+		item, err := q.Get(background)
+		require.NoError(t, err)
+		require.Equal(t, i, item)
+	}
+	require.NoError(t, q.TaskDoneN(3000))
+	require.NoError(t, q.Join(background))
+	check(t, &q)
+}
+
+func TestNewPriorityPanicsWithoutCompare(t *testing.T) {
+	require.PanicsWithValue(t, "queue: NewPriority: compare is nil", func() { queue.NewPriority[int](1, nil) })
+}
+
+// A call is a method that puts or gets, as a test of errors sees it.
+type call struct {
+	name string
+	do   func(q *queue.Queue[int], ctx context.Context) error
+	puts bool // otherwise it gets, or looks
+	ctx  bool // takes a context
+	park bool // waits, if it can't be served
+}
+
+var calls = []call{
+	{"Put", func(q *queue.Queue[int], ctx context.Context) error { return q.Put(ctx, 99) }, true, true, true},
+	{"PutBatch", func(q *queue.Queue[int], ctx context.Context) error {
+		n, err := q.PutBatch(ctx, []int{99})
+		return agree(n == 1, err)
+	}, true, true, true},
+	{"TryPut", func(q *queue.Queue[int], _ context.Context) error { return q.TryPut(99) }, true, false, false},
+	{"ForcePut", func(q *queue.Queue[int], _ context.Context) error {
+		_, _, err := q.ForcePut(99)
+		return err
+	}, true, false, false},
+	{"Get", func(q *queue.Queue[int], ctx context.Context) error {
+		item, err := q.Get(ctx)
+		return agree(item != 0, err)
+	}, false, true, true},
+	{"GetBatch", func(q *queue.Queue[int], ctx context.Context) error {
+		n, err := q.GetBatch(ctx, make([]int, 2))
+		return agree(n > 0, err)
+	}, false, true, true},
+	{"TryGet", func(q *queue.Queue[int], _ context.Context) error {
+		item, err := q.TryGet()
+		return agree(item != 0, err)
+	}, false, false, false},
+	{"Peek", func(q *queue.Queue[int], _ context.Context) error {
+		item, err := q.Peek()
+		return agree(item != 0, err)
+	}, false, false, false},
+}
+
+var errDisagree = errors.New("something moved and there was an error, or neither")
+
+// agree returns err, if something moved exactly when it is nil.
+func agree(moved bool, err error) error {
+	if moved != (err == nil) {
+		return errDisagree
+	}
+	return err
+}
+
+// forEachCall runs a test on each order and call.
+func forEachCall(t *testing.T, test func(t *testing.T, o order, c call)) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for _, c := range calls {
+			t.Run(c.name, func(t *testing.T) { test(t, o, c) })
+		}
+	})
+}
+
+func TestEachCallReturnsTheErrorOfTheQueuesState(t *testing.T) {
+	forEachCall(t, func(t *testing.T, o order, c call) {
+		parks := errors.New("parks")
+		want := func(ifPut, ifGet error) error {
+			err := ifGet
+			if c.puts {
+				err = ifPut
+			}
+			if c.park && (errors.Is(err, queue.ErrFull) || errors.Is(err, queue.ErrEmpty)) {
+				return parks
+			}
+			return err
+		}
+		full := queue.ErrFull
+		if c.name == "ForcePut" {
+			full = nil
+		}
+		for _, state := range []struct {
+			name  string
+			items int
+			down  bool
+			want  error
+		}{
+			{"empty", 0, false, want(nil, queue.ErrEmpty)},
+			{"partly filled", 2, false, want(nil, nil)},
+			{"full", 3, false, want(full, nil)},
+			{"shut down and empty", 0, true, want(queue.ErrShutdown, queue.ErrShutdown)},
+			{"shut down and partly filled", 2, true, want(queue.ErrShutdown, nil)},
+			{"shut down and full", 3, true, want(queue.ErrShutdown, nil)},
+		} {
+			t.Run(state.name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					q := o.filled(t, 3, state.items)
+					if state.down {
+						q.Shutdown(false)
+					}
+					ctx, cancel := context.WithTimeout(background, time.Hour)
+					defer cancel()
+					before := q.Stats()
+					err := c.do(q, ctx)
+					check(t, q)
+					if state.want == parks {
+						require.Equal(t, context.DeadlineExceeded, err)
+						before.PutBlocked, before.GetBlocked = q.Stats().PutBlocked, q.Stats().GetBlocked
+						require.EqualValues(t, 1, before.PutBlocked+before.GetBlocked)
+					} else {
+						require.Equal(t, state.want, err)
+						require.NoError(t, ctx.Err(), "the call waited")
+					}
+					if err != nil {
+						if errors.Is(err, queue.ErrFull) {
+							before.Rejected++
+						}
+						require.Equal(t, before, q.Stats(), "an error changes nothing")
+					}
+				})
+			})
+		}
+	})
+}
+
+func TestAContextThatIsDoneWinsOverEverything(t *testing.T) {
+	cancelled, cancel := context.WithCancel(background)
+	cancel()
+	forEachCall(t, func(t *testing.T, o order, c call) {
+		if !c.ctx {
+			t.Skip("takes no context")
+		}
+		for items := range 4 {
+			for _, down := range []bool{false, true} {
+				q := o.filled(t, 3, items)
+				if down {
+					q.Shutdown(false)
+				}
+				before := q.Stats()
+				require.Equal(t, context.Canceled, c.do(q, cancelled))
+				require.Equal(t, before, q.Stats())
+				check(t, q)
+			}
+		}
+	})
+	q := queue.New[int](1)
+	require.Equal(t, context.Canceled, q.Join(cancelled), "though no item is unfinished")
+	for range q.Tasks(cancelled) {
+		t.Fatal("Tasks yielded an item")
+	}
+}
+
+func TestParkedCallsAreServedFirstComeFirstServed(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		t.Run("gets", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := o.make(2)
+				got := make([]int, 10)
+				for i := range got {
+					go func() { got[i], _ = q.Get(background) }()
+					synctest.Wait()
+				}
+				require.Equal(t, 10, q.Stats().GetWaiting)
+				for i := range got {
+					require.NoError(t, q.TryPut(i+1))
+					_, err := q.TryGet()
+					require.Equal(t, queue.ErrEmpty, err, "a newcomer got an item that somebody is parked for")
+					check(t, q)
+				}
+				synctest.Wait()
+				require.Equal(t, upTo(10), got)
+				require.Zero(t, q.Stats().MaxLen, "items handed over never waited")
+			})
+		})
+		t.Run("puts", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := o.filled(t, 1, 1)
+				var entered []int
+				for i := range 10 {
+					go func() {
+						if assert.NoError(t, q.Put(background, i+2)) {
+							entered = append(entered, i+2)
+						}
+					}()
+					synctest.Wait()
+				}
+				for want := range 11 {
+					item, err := q.TryGet()
+					require.NoError(t, err)
+					require.Equal(t, want+1, item)
+					if want < 10 {
+						require.Equal(t, queue.ErrFull, q.TryPut(77), "a newcomer got a slot that somebody is parked for")
+					}
+					check(t, q)
+					synctest.Wait()
+				}
+				require.Equal(t, upTo(11)[1:], entered)
+			})
+		})
+	})
 }
