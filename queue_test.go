@@ -44,9 +44,9 @@ func evenFirst(a, b int) int {
 // leave returns items that are put in ascending order in the order in which
 // they leave.
 func (o order) leave(items ...int) []int {
-	items = slices.Clone(items)
-	slices.SortFunc(items, o.compare)
-	return items
+	sorted := append([]int(nil), items...) // nil if there are none, as from Shutdown
+	slices.SortFunc(sorted, o.compare)
+	return sorted
 }
 
 // filled returns a queue with the items 1 to n in it.

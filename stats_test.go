@@ -1,0 +1,118 @@
+package queue_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/stretchr/testify/require"
+)
+
+func TestStatsCountsWhatHappened(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.make(2)
+			require.Equal(t, queue.Stats{Cap: 2}, q.Stats())
+
+			go func() { _, _ = q.Get(background) }()
+			synctest.Wait()
+			require.Equal(t, queue.Stats{Cap: 2, GetWaiting: 1, GetBlocked: 1}, q.Stats())
+			require.NoError(t, q.Put(background, 1))
+			require.Equal(t, queue.Stats{Cap: 2, Unfinished: 1, Put: 1, Got: 1, GetBlocked: 1}, q.Stats())
+			require.NoError(t, q.TaskDone())
+
+			for i := range 2 {
+				require.NoError(t, q.TryPut(i+2))
+			}
+			require.Equal(t, queue.ErrFull, q.TryPut(9))
+			go func() { _ = q.Put(background, 4) }()
+			synctest.Wait()
+			want := queue.Stats{Len: 2, Cap: 2, MaxLen: 2, Unfinished: 2, PutWaiting: 1,
+				Put: 3, Got: 1, Done: 1, Rejected: 1, PutBlocked: 1, GetBlocked: 1}
+			require.Equal(t, want, q.Stats())
+
+			_, evicted, err := q.ForcePut(5)
+			require.NoError(t, err)
+			require.True(t, evicted)
+			want.Put++
+			want.Dropped++
+			require.Equal(t, want, q.Stats())
+
+			q.Shutdown(true)
+			want.Len, want.PutWaiting, want.Unfinished, want.Shutdown = 0, 0, 0, true
+			want.Dropped += 2
+			require.Equal(t, want, q.Stats())
+			check(t, q)
+		})
+	})
+}
+
+func TestACallThatParksAndIsCancelledLeavesOnlyItsCount(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.filled(t, 1, 1)
+			before := q.Stats()
+			ctx, cancel := context.WithTimeout(background, time.Second)
+			defer cancel()
+			require.Equal(t, context.DeadlineExceeded, q.Put(ctx, 2))
+			before.PutBlocked++
+			require.Equal(t, before, q.Stats())
+			require.Equal(t, []int{1}, empty(q))
+		})
+	})
+}
+
+func TestResizeLetsParkedPutsInOrNobody(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.filled(t, 2, 2)
+			for i := range 5 {
+				go func() { _ = q.Put(background, i+3) }()
+				synctest.Wait()
+			}
+			q.Resize(4)
+			check(t, q)
+			require.Equal(t, 4, q.Len(), "those who were let in are in when Resize returns")
+			require.Equal(t, 4, q.Cap())
+			require.Equal(t, 3, q.Stats().PutWaiting)
+
+			q.Resize(1)
+			check(t, q)
+			require.Equal(t, 4, q.Len(), "shrinking drops nothing")
+			require.True(t, q.Full())
+			for waiting := 3; waiting >= 1; waiting-- {
+				_, err := q.TryGet()
+				require.NoError(t, err)
+				require.Equal(t, waiting, q.Len())
+				require.Equal(t, 3, q.Stats().PutWaiting, "somebody was let in though there was no room")
+				require.Equal(t, queue.ErrFull, q.TryPut(99))
+			}
+			_, evicted, err := q.ForcePut(100)
+			require.NoError(t, err)
+			require.True(t, evicted)
+			_, err = q.TryGet()
+			require.NoError(t, err)
+			require.Equal(t, 2, q.Stats().PutWaiting)
+
+			q.Resize(-7)
+			check(t, q)
+			require.Zero(t, q.Cap())
+			require.Zero(t, q.Stats().PutWaiting)
+			require.Equal(t, 3, q.Len())
+		})
+	})
+}
+
+func TestStringShowsTheFiguresAndNeverTheItems(t *testing.T) {
+	for want, q := range map[string]*queue.Queue[string]{
+		"FIFO":     queue.New[string](3),
+		"LIFO":     queue.NewLIFO[string](3),
+		"priority": queue.NewPriority(3, func(a, b string) int { return len(a) - len(b) }),
+	} {
+		require.NoError(t, q.TryPut("secret"))
+		require.Regexp(t, "^"+want+` queue \{Len:1 Cap:3 .*Put:1 .*\}$`, q.String())
+		require.NotContains(t, q.String(), "secret")
+	}
+}
