@@ -1,0 +1,241 @@
+package heap
+
+import (
+	"cmp"
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// An item has a key to be ordered by and a number to be known by.
+type item struct{ key, number int }
+
+func byKey(a, b item) int { return cmp.Compare(a.key, b.key) }
+
+// check fails the test if h's invariants don't hold.
+func check(t *testing.T, h *Heap[item]) {
+	t.Helper()
+	n := len(h.entries)
+	le := func(i, j int) {
+		if h.before(&h.entries[j], &h.entries[i]) {
+			t.Fatalf("entry %d is before entry %d: %v", j, i, h.entries)
+		}
+	}
+	seen := make(map[int64]bool)
+	for i := 2; i < n; i++ {
+		e := h.entries[i]
+		require.True(t, h.first < e.seq && e.seq < h.next && !seen[e.seq], "sequence number of %v", e)
+		seen[e.seq] = true
+		node := i / 2
+		if i%2 == 1 {
+			le(i-1, i)
+		}
+		if node > 1 {
+			le(node&^1, i)
+			if i%2 == 1 || i == n-1 {
+				le(i, node|1)
+			}
+		}
+	}
+	for _, e := range h.entries[n:cap(h.entries)] {
+		require.Zero(t, e, "a slot was not cleared")
+	}
+}
+
+// A pair is a heap beside a sorted slice to which the same is done.
+type pair struct {
+	heap   *Heap[item]
+	slice  []item
+	pushed int
+}
+
+func newPair() *pair { return &pair{heap: New(byKey)} }
+
+const operations = 4
+
+func (p *pair) do(t *testing.T, op, key int) {
+	t.Helper()
+	switch {
+	case op == 0:
+		p.heap.Push(p.insert(key))
+	case len(p.slice) == 0:
+	case op == 1:
+		require.Equal(t, p.slice[0], p.heap.Peek())
+		require.Equal(t, p.slice[0], p.heap.Pop())
+		p.slice = p.slice[1:]
+	case op == 2:
+		it := p.insert(key)
+		last := len(p.slice) - 1
+		require.Equal(t, p.slice[last], p.heap.Exchange(it))
+		p.slice = p.slice[:last]
+	case op == 3: // take some and put them back
+		n := min(key+1, len(p.slice))
+		for i := range n {
+			require.Equal(t, p.slice[i], p.heap.Pop())
+		}
+		for i := n - 1; i >= 0; i-- {
+			p.heap.Unpop(p.slice[i])
+		}
+	}
+	require.Equal(t, len(p.slice), p.heap.Len())
+}
+
+// insert inserts a new item into the slice, behind those with the same key.
+func (p *pair) insert(key int) item {
+	p.pushed++
+	it := item{key, p.pushed}
+	i, _ := slices.BinarySearchFunc(p.slice, key, func(it item, key int) int {
+		if it.key <= key {
+			return -1
+		}
+		return 1
+	})
+	p.slice = slices.Insert(slices.Clip(p.slice), i, it)
+	return it
+}
+
+func (p *pair) empty(t *testing.T) {
+	t.Helper()
+	for len(p.slice) > 0 {
+		p.do(t, 1, 0)
+	}
+}
+
+func TestEverySmallHeapPopsInOrder(t *testing.T) {
+	const size, keys = 7, 4
+	arrangements := 1
+	for range size {
+		arrangements *= keys
+	}
+	for a := range arrangements {
+		p := newPair()
+		for rest, i := a, 0; i < size; i++ {
+			p.do(t, 0, rest%keys)
+			rest /= keys
+		}
+		check(t, p.heap)
+		p.do(t, 2, a%keys)
+		p.empty(t)
+		check(t, p.heap)
+	}
+}
+
+func TestAHeapDoesWhatASortedSliceDoes(t *testing.T) {
+	for _, keys := range []int{1, 3, 1000} {
+		t.Run(fmt.Sprintf("with %d keys", keys), func(t *testing.T) {
+			random := rand.New(rand.NewPCG(1, 2))
+			for range 200 {
+				p := newPair()
+				for range random.IntN(60) {
+					p.do(t, 0, random.IntN(keys))
+				}
+				for range 60 {
+					p.do(t, random.IntN(operations), random.IntN(keys))
+					check(t, p.heap)
+				}
+				p.empty(t)
+			}
+		})
+	}
+}
+
+func FuzzHeap(f *testing.F) {
+	f.Add([]byte{0, 3, 0, 1, 0, 2, 2, 0, 1, 0, 3, 1, 1, 0})
+	f.Fuzz(func(t *testing.T, program []byte) {
+		p := newPair()
+		for i := 0; i+1 < len(program); i += 2 {
+			p.do(t, int(program[i])%operations, int(program[i+1])%16)
+		}
+		check(t, p.heap)
+		p.empty(t)
+	})
+}
+
+func TestAPanicInCompareLeavesTheHeapAsItWas(t *testing.T) {
+	var left int // calls of compare until it panics; never if negative
+	compare := func(a, b item) int {
+		if left == 0 {
+			panic("compare")
+		}
+		left--
+		return byKey(a, b)
+	}
+	operations := map[string]func(h *Heap[item]){
+		"Push":     func(h *Heap[item]) { h.Push(item{3, 1000}) },
+		"Pop":      func(h *Heap[item]) { h.Pop() },
+		"Exchange": func(h *Heap[item]) { h.Exchange(item{3, 1000}) },
+	}
+	for name, do := range operations {
+		t.Run(name, func(t *testing.T) {
+			random := rand.New(rand.NewPCG(1, 2))
+			panics := 0
+			for size := range 40 {
+				if size == 0 && name != "Push" {
+					continue
+				}
+				h := New(compare)
+				left = -1
+				for i := range size {
+					h.Push(item{random.IntN(7), i})
+				}
+				for n := 0; ; n++ {
+					before := slices.Clone(h.entries)
+					left = n
+					panicked := func() (panicked bool) {
+						defer func() { panicked = recover() != nil }()
+						do(h)
+						return
+					}()
+					left = -1
+					if !panicked {
+						break
+					}
+					panics++
+					require.Equal(t, before, h.entries)
+					check(t, h)
+				}
+				check(t, h)
+			}
+			require.Greater(t, panics, 40)
+		})
+	}
+}
+
+func TestPopComparesLittleMoreThanOnceALevel(t *testing.T) {
+	const size = 100_000
+	compares := 0
+	h := New(func(a, b item) int {
+		compares++
+		return byKey(a, b)
+	})
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range size {
+		h.Push(item{random.Int(), i})
+	}
+	compares = 0
+	const pops = 10_000
+	for range pops {
+		h.Pop()
+	}
+	// A textbook sift-down would take two a level.
+	require.Less(t, float64(compares)/pops, 1.3*float64(bits.Len(size)))
+}
+
+func TestTheArrayShrinksAsTheHeapEmptiesButNotBelowKeep(t *testing.T) {
+	for _, keep := range []int{0, 100_000} {
+		h := New(byKey)
+		h.Keep = keep
+		for i := range 1_000_000 {
+			h.Push(item{i, i})
+		}
+		for h.Len() > 0 {
+			h.Pop()
+		}
+		require.LessOrEqual(t, cap(h.entries), max(2*shrinkFrom, 4*keep))
+		require.GreaterOrEqual(t, cap(h.entries), keep)
+	}
+}
