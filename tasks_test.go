@@ -144,3 +144,19 @@ func TestATurnOfTasksReleasesAJoinThoughNoItemIsLeft(t *testing.T) {
 		})
 	})
 }
+
+func TestTasksGoesOnThoughSomebodyElseMarkedItsItemsDone(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		q := o.filled(t, 5, 3)
+		require.NoError(t, q.TaskDoneN(3))
+		q.Shutdown(false)
+		turns := 0
+		for range q.Tasks(background) {
+			turns++
+			check(t, q)
+		}
+		require.Equal(t, 3, turns)
+		require.EqualValues(t, 3, q.Stats().Done)
+		require.Zero(t, q.Stats().Unfinished)
+	})
+}
