@@ -1,0 +1,330 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+const beMarketdata = "BE_MARKETDATA" // in the environment of a test binary that is to be the program
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beMarketdata) != "" {
+		main()
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+var quiet = slog.New(slog.DiscardHandler)
+
+// A bed is a pipeline between an exchange and a store.
+type bed struct {
+	*pipeline
+	exchange *exchange
+	store    *store
+}
+
+// newBed makes a pipeline with these flags that reads what serve publishes.
+func newBed(t *testing.T, serve func(b *bed, publish func([]wireTrade) error) error, args ...string) *bed {
+	t.Helper()
+	b := &bed{}
+	ready := make(chan struct{})
+	var err error
+	b.exchange, err = startExchange(func(_ context.Context, publish func([]wireTrade) error) error {
+		<-ready
+		return serve(b, publish)
+	})
+	require.NoError(t, err)
+	t.Cleanup(b.exchange.close)
+	b.store, err = openStore(t.Context(), "")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.store.close()) })
+	c, err := parseFlags(append([]string{"-coins", "X"}, args...), io.Discard)
+	require.NoError(t, err)
+	b.pipeline = newPipeline(c, b.exchange.url, b.store.upsert, quiet)
+	close(ready)
+	return b
+}
+
+// end runs the pipeline until there are no more trades, and returns the
+// summary.
+func (b *bed) end(t *testing.T) summary {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, b.run(ctx, ctx))
+	require.NoError(t, ctx.Err(), "the pipeline did not end by itself")
+	require.NoError(t, b.exchange.failure())
+	coins, err := b.store.summary(t.Context())
+	require.NoError(t, err)
+	s := b.summary(coins)
+	require.NoError(t, s.check())
+	return s
+}
+
+// trades returns n trades of the coin X with these ids and on, one a ms.
+func trades(from, n int) []wireTrade {
+	all := make([]wireTrade, n)
+	for i := range all {
+		id := int64(from + i)
+		all[i] = wireTrade{Coin: "X", Side: "B", Price: decimal.New(id+100, -1).String(), Size: "0.1",
+			Time: 1_700_000_000_000 + id, ID: id}
+	}
+	return all
+}
+
+// publishAll publishes n trades, some at a time.
+func publishAll(publish func([]wireTrade) error, n int) error {
+	const frame = 50
+	for from := 0; from < n; from += frame {
+		if err := publish(trades(from, min(frame, n-from))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestAReconnectInMidStreamLosesNothingAndRepeatsNothing(t *testing.T) {
+	b := newBed(t, func(b *bed, publish func([]wireTrade) error) error {
+		if err := publishAll(publish, 100); err != nil {
+			return err
+		}
+		for b.feed.received.Load() < 100 {
+			time.Sleep(time.Millisecond)
+		}
+		clients, _ := b.exchange.subscribers("X")
+		for _, c := range clients {
+			_ = c.conn.CloseNow()
+		}
+		return publish(trades(100, 20))
+	})
+	s := b.end(t)
+	require.EqualValues(t, 120, s.Received)
+	require.EqualValues(t, 120, s.Processed)
+	require.GreaterOrEqual(t, s.Repeats, int64(replayed), "the subscription starts with the last trades")
+	require.Equal(t, "12", s.Coins["X"].Volume)
+}
+
+func TestAFullQueueHoldsUpTheFeedAndLosesNothing(t *testing.T) {
+	const n = 25_000
+	b := newBed(t, func(_ *bed, publish func([]wireTrade) error) error { return publishAll(publish, n) }, "-work", "50us")
+	s := b.end(t)
+	require.EqualValues(t, n, s.Processed)
+	require.Equal(t, 10_000, s.MaxDepth)
+	require.NotZero(t, s.Blocked)
+	require.Equal(t, "2500", s.Coins["X"].Volume)
+}
+
+func TestEveryTradeIsProcessedOrDropped(t *testing.T) {
+	const n = 3_000
+	for _, overflow := range []string{dropOldest, dropNewest} {
+		t.Run(overflow, func(t *testing.T) {
+			b := newBed(t, func(_ *bed, publish func([]wireTrade) error) error { return publishAll(publish, n) },
+				"-overflow", overflow, "-capacity", "100", "-work", "1ms")
+			s := b.end(t)
+			require.EqualValues(t, n, s.Received)
+			require.Equal(t, s.Received, s.Processed+s.Dropped)
+			require.NotZero(t, s.Dropped)
+			require.Equal(t, 100, s.MaxDepth)
+			lastKept := s.Coins["X"].Close == trades(n-1, 1)[0].Price
+			require.Equal(t, overflow == dropOldest, lastKept)
+		})
+	}
+}
+
+func TestAFailingStoreStopsThePipelineWithItsError(t *testing.T) {
+	broken := errors.New("disk full")
+	b := newBed(t, func(_ *bed, publish func([]wireTrade) error) error { return publishAll(publish, 1_000_000) },
+		"-capacity", "10", "-work", "1ms")
+	b.upsert = func([]bar) (int, error) { return 0, broken }
+	require.Equal(t, broken, b.run(t.Context(), t.Context()))
+	s := b.summary(nil)
+	require.Equal(t, s.Received, s.Processed+s.Drained, "what was not processed is accounted for")
+}
+
+func TestStoppingFinishesWhatWasReceived(t *testing.T) {
+	stop, cancel := context.WithCancel(t.Context())
+	b := newBed(t, func(b *bed, publish func([]wireTrade) error) error {
+		if err := publishAll(publish, 2_000); err != nil {
+			return err
+		}
+		for b.feed.received.Load() < 500 {
+			time.Sleep(time.Millisecond)
+		}
+		cancel()
+		return nil
+	}, "-capacity", "300", "-work", "1ms")
+	require.NoError(t, b.run(stop, t.Context()))
+	coins, err := b.store.summary(t.Context())
+	require.NoError(t, err)
+	s := b.summary(coins)
+	require.NoError(t, s.check())
+	require.Equal(t, s.Received, s.Processed)
+}
+
+func TestBarsAreTheSameInWhateverOrderTradesCome(t *testing.T) {
+	all := trades(0, 2500)
+	for i := range all { // several in each ms, so that ids decide
+		all[i].Time = 1_700_000_000_000 + int64(i/3)
+	}
+	build := func(order []int) []bar {
+		b := newBars(time.Second)
+		for _, i := range order {
+			tr, err := all[i].parse()
+			require.NoError(t, err)
+			b.add(tr)
+		}
+		return b.changed()
+	}
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	want := build(order)
+	require.Len(t, want, 1)
+	require.Equal(t, "10", want[0].open.String())
+	require.Equal(t, "259.9", want[0].close.String())
+	require.Equal(t, "250", want[0].volume.String())
+	for range 20 {
+		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		got := build(order)
+		require.Len(t, got, 1)
+		require.True(t, want[0].open.Equal(got[0].open) && want[0].close.Equal(got[0].close) &&
+			want[0].high.Equal(got[0].high) && want[0].low.Equal(got[0].low) &&
+			want[0].volume.Equal(got[0].volume) && want[0].trades == got[0].trades, "%v is not %v", got[0], want[0])
+	}
+}
+
+func TestOnlyBarsThatChangedAreStoredAgain(t *testing.T) {
+	b := newBars(time.Second)
+	tr, err := trades(0, 1)[0].parse()
+	require.NoError(t, err)
+	b.add(tr)
+	require.Len(t, b.changed(), 1)
+	require.Empty(t, b.changed())
+	b.add(tr)
+	require.Len(t, b.changed(), 1)
+}
+
+// program runs this test binary as the program.
+func program(t *testing.T, args ...string) (cmd *exec.Cmd, stdout *bufio.Reader, stderr *bytes.Buffer) {
+	t.Helper()
+	cmd = exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), beMarketdata+"=1")
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	stderr = new(bytes.Buffer)
+	cmd.Stderr = stderr
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	return cmd, bufio.NewReader(out), stderr
+}
+
+func TestInterruptsEndTheProgram(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		signals []os.Signal
+	}{
+		{"one finishes what was received", []os.Signal{os.Interrupt}},
+		{"SIGTERM does too", []os.Signal{syscall.SIGTERM}},
+		{"two drain it", []os.Signal{os.Interrupt, os.Interrupt}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			work := "0"
+			if len(test.signals) > 1 {
+				work = "20ms" // more comes than is worked on
+			}
+			cmd, out, stderr := program(t, "-duration", "0", "-json", "-work", work)
+			_, err := out.ReadString('\n') // a second's figures
+			require.NoError(t, err)
+			for _, s := range test.signals {
+				require.NoError(t, cmd.Process.Signal(s))
+				time.Sleep(200 * time.Millisecond)
+			}
+			rest, err := io.ReadAll(out)
+			require.NoError(t, err)
+			require.NoError(t, cmd.Wait(), stderr)
+			s := lastLine(t, rest)
+			require.NoError(t, s.check())
+			require.NotZero(t, s.Processed)
+			require.Equal(t, len(test.signals) > 1, s.Drained > 0, "drained %d", s.Drained)
+		})
+	}
+}
+
+func lastLine(t *testing.T, output []byte) (s summary) {
+	t.Helper()
+	lines := bytes.Split(bytes.TrimSpace(output), []byte("\n"))
+	require.NoError(t, json.Unmarshal(lines[len(lines)-1], &s))
+	return s
+}
+
+func TestTheSummaryIsOneJSONObjectOnTheLastLine(t *testing.T) {
+	parquet := filepath.Join(t.TempDir(), "it's bars.parquet")
+	db := filepath.Join(t.TempDir(), "bars.duckdb")
+	for round := range 2 { // the second finds the first one's bars, and counts only its own
+		var out bytes.Buffer
+		c, err := parseFlags([]string{"-duration", "300ms", "-json", "-parquet", parquet, "-db", db}, io.Discard)
+		require.NoError(t, err)
+		require.NoError(t, run(c, t.Context(), t.Context(), &out, quiet))
+		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+		var keys map[string]any
+		require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &keys))
+		for _, key := range []string{"received", "repeats", "processed", "dropped", "drained", "bad", "bars", "max_depth", "coins"} {
+			require.Contains(t, keys, key)
+		}
+		s := lastLine(t, out.Bytes())
+		require.NotZero(t, s.Processed)
+
+		store, err := openStore(t.Context(), "")
+		require.NoError(t, err)
+		var trades, bars int64
+		require.NoError(t, store.conn.QueryRowContext(t.Context(),
+			"SELECT sum(trades)::BIGINT, count(*) FROM read_parquet(?)", parquet).Scan(&trades, &bars))
+		require.NoError(t, store.close())
+		if round == 0 {
+			require.Equal(t, s.Processed, trades)
+			require.Equal(t, s.Bars, bars)
+		} else {
+			require.Greater(t, trades, s.Processed)
+		}
+	}
+}
+
+func TestTheProgramFailsWithAnErrorAndAStatus(t *testing.T) {
+	for _, test := range []struct {
+		args   []string
+		status int
+		stderr string
+	}{
+		{[]string{"-workers", "0"}, 2, "-workers 0: must be at least 1"},
+		{[]string{"-duration", "0", "-db", t.TempDir()}, 1, "store"},
+		{[]string{"-duration", "100ms", "-parquet", filepath.Join(t.TempDir(), "missing", "x")}, 1, "store"},
+	} {
+		cmd, out, stderr := program(t, test.args...)
+		_, err := io.ReadAll(out)
+		require.NoError(t, err)
+		var status *exec.ExitError
+		require.ErrorAs(t, cmd.Wait(), &status)
+		require.Equal(t, test.status, status.ExitCode())
+		require.Contains(t, stderr.String(), test.stderr)
+	}
+}
