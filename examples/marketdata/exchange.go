@@ -43,6 +43,16 @@ type exchange struct {
 type client struct {
 	conn  *websocket.Conn
 	coins map[string]bool // guarded by exchange.mu
+
+	// Held while a frame is sent, and from subscribing until the last trades
+	// are sent: neither newer ones nor the end may come before them.
+	sending sync.Mutex
+}
+
+func (c *client) send(ctx context.Context, message []byte) error {
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	return c.conn.Write(ctx, websocket.MessageText, message)
 }
 
 // startExchange starts an exchange. The caller must close it.
@@ -106,7 +116,7 @@ func (e *exchange) publish(ctx context.Context, trades []wireTrade) error {
 		}
 		sent := false
 		for _, c := range to {
-			if c.conn.Write(ctx, websocket.MessageText, message) == nil {
+			if c.send(ctx, message) == nil {
 				sent = true
 			}
 		}
@@ -189,6 +199,8 @@ func (e *exchange) answer(ctx context.Context, c *client, message []byte) error 
 	case err == nil && r.Method == "ping":
 		return c.conn.Write(ctx, websocket.MessageText, []byte(`{"channel":"pong"}`))
 	case err == nil && r.Method == "subscribe" && r.Subscription != nil && r.Subscription.Type == channelTrades:
+		c.sending.Lock()
+		defer c.sending.Unlock()
 		if err := send(channelSubscribed, r); err != nil {
 			return err
 		}
@@ -213,7 +225,11 @@ func (e *exchange) disconnect() {
 	e.mu.Lock()
 	var closing sync.WaitGroup
 	for c := range e.clients {
-		closing.Go(func() { _ = c.conn.Close(websocket.StatusNormalClosure, endOfTrades) })
+		closing.Go(func() {
+			c.sending.Lock()
+			defer c.sending.Unlock()
+			_ = c.conn.Close(websocket.StatusNormalClosure, endOfTrades)
+		})
 	}
 	e.mu.Unlock()
 	closing.Wait()

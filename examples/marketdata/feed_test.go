@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+)
+
+// serve starts a WebSocket server that gives each connection to handle, and
+// returns its address.
+func serve(t *testing.T, handle func(ctx context.Context, conn *websocket.Conn)) string {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		conn, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer func() { _ = conn.CloseNow() }()
+		handle(r.Context(), conn)
+	}))
+	t.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http")
+}
+
+// tradesFrame returns a frame of n trades.
+func tradesFrame(t *testing.T, n int) string {
+	t.Helper()
+	message, err := newFrame(channelTrades, trades(0, n))
+	require.NoError(t, err)
+	return string(message)
+}
+
+func TestWhatTheFeedCannotReadIsCountedAndNeverFatal(t *testing.T) {
+	const good = `{"coin":"X","side":"A","px":"1.5","sz":"2","hash":"0x","time":1700000000000,"tid":7}`
+	frames := []struct {
+		message            string
+		bad, received, rep int64
+	}{
+		{`{"channel":"subscriptionResponse","data":{"method":"subscribe"}}`, 0, 0, 0},
+		{`{"channel":"pong"}`, 0, 0, 0},
+		{`not JSON`, 1, 0, 0},
+		{``, 1, 0, 0},
+		{`[]`, 1, 0, 0},
+		{`{"channel":"news","data":{}}`, 1, 0, 0},
+		{`{"channel":"error","data":"Invalid subscription"}`, 1, 0, 0},
+		{`{"channel":"trades","data":{}}`, 1, 0, 0},
+		{`{"channel":"trades"}`, 1, 0, 0},
+		{`{"channel":"trades","data":[]}`, 0, 0, 0},
+		{`{"channel":"trades","data":[1,` + strings.ReplaceAll(good, `"1.5"`, `"abc"`) + `,` +
+			strings.ReplaceAll(good, `"2"`, `"-2"`) + `,` + strings.ReplaceAll(good, `"tid":7`, `"tid":"7"`) + `,` + good + `]}`, 4, 1, 0},
+		{`{"channel":"trades","data":[` + strings.ReplaceAll(good, `"X"`, `"Y"`) + `,` + good + `]}`, 1, 0, 1},
+		{tradesFrame(t, 1000), 0, 999, 1}, // far above the client's own limit for a message
+	}
+	var bad, received, repeats int64
+	url := serve(t, func(ctx context.Context, conn *websocket.Conn) {
+		for _, f := range frames {
+			_ = conn.Write(ctx, websocket.MessageText, []byte(f.message))
+		}
+		_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
+	})
+	var put []trade
+	f := newFeed(url, []string{"X"}, quiet, func(t trade) { put = append(put, t) })
+	f.run(t.Context())
+	for _, f := range frames {
+		bad, received, repeats = bad+f.bad, received+f.received, repeats+f.rep
+	}
+	require.Equal(t, bad, f.bad.Load())
+	require.Equal(t, received, f.received.Load())
+	require.Equal(t, repeats, f.repeats.Load())
+	require.Len(t, put, int(received))
+}
+
+func TestTheFeedPingsASilentExchangeAndLeavesADeadOne(t *testing.T) {
+	var connections, pings atomic.Int64
+	url := serve(t, func(ctx context.Context, conn *websocket.Conn) {
+		if connections.Add(1) == 3 {
+			_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
+			return
+		}
+		for {
+			_, message, err := conn.Read(ctx)
+			if err != nil {
+				return
+			}
+			// The first connection answers twice, the second one never.
+			if string(message) == `{"method":"ping"}` && pings.Add(1) <= 2 {
+				_ = conn.Write(ctx, websocket.MessageText, []byte(`{"channel":"pong"}`))
+			}
+		}
+	})
+	f := newFeed(url, []string{"X"}, quiet, func(trade) {})
+	f.silence = 90 * time.Millisecond
+	start := time.Now()
+	f.run(t.Context())
+	require.EqualValues(t, 3, connections.Load())
+	require.EqualValues(t, 4, pings.Load(), "two that were answered, one that was not, and one on the second connection")
+	require.Zero(t, f.bad.Load())
+	require.Greater(t, time.Since(start), 4*f.silence)
+}
+
+func TestWaitingForRoomIsNotSilence(t *testing.T) {
+	var pings atomic.Int64
+	url := serve(t, func(ctx context.Context, conn *websocket.Conn) {
+		_, _, _ = conn.Read(ctx) // the subscription
+		_ = conn.Write(ctx, websocket.MessageText, []byte(tradesFrame(t, 1)))
+		_ = conn.Write(ctx, websocket.MessageText, []byte(tradesFrame(t, 2)))
+		_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
+		for {
+			_, message, err := conn.Read(ctx)
+			if err != nil {
+				return
+			}
+			if strings.Contains(string(message), "ping") {
+				pings.Add(1)
+			}
+		}
+	})
+	f := newFeed(url, []string{"X"}, quiet, func(trade) { time.Sleep(250 * time.Millisecond) })
+	f.silence = 60 * time.Millisecond
+	f.run(t.Context())
+	require.EqualValues(t, 2, f.received.Load(), "the connection was given up")
+	require.Zero(t, pings.Load())
+}
+
+func TestRunEndsWithItsContextThoughNobodyListens(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	newFeed("ws://127.0.0.1:1", []string{"X"}, quiet, func(trade) {}).run(ctx)
+	require.Error(t, ctx.Err())
+}
+
+func TestRecentIDsForgetsTheOldestOnly(t *testing.T) {
+	r := newRecentIDs(3)
+	for id := range int64(10) {
+		require.True(t, r.add(id))
+		for recent := max(0, id-2); recent <= id; recent++ {
+			require.False(t, r.add(recent))
+		}
+	}
+	require.True(t, r.add(0))
+	require.Len(t, r.set, 3)
+}
