@@ -100,9 +100,10 @@ func (p *pipeline) put(t trade) {
 	}
 }
 
-// work merges trades into bars until the queue is shut down and empty.
+// work merges trades into bars until the queue is shut down and empty, or ctx is
+// done.
 func (p *pipeline) work(ctx context.Context) {
-	for t := range p.queue.Tasks(context.Background()) {
+	for t := range p.queue.Tasks(ctx) {
 		if p.extraWork > 0 {
 			select {
 			case <-time.After(p.extraWork):
