@@ -45,7 +45,6 @@ func newPipeline(c config, url string, upsert func([]bar) (int, error), log *slo
 // which then counts as drained.
 func (p *pipeline) run(stop, now context.Context) error {
 	working, halt := context.WithCancel(now)
-	defer halt()
 	feeding, stopFeed := context.WithCancel(working)
 	defer stopFeed()
 	defer context.AfterFunc(stop, stopFeed)()
@@ -62,8 +61,8 @@ func (p *pipeline) run(stop, now context.Context) error {
 	}
 
 	flushed := make(chan error, 1)
-	idle := make(chan struct{})
-	go func() { flushed <- p.flush(idle, halt) }()
+	built := make(chan struct{})
+	go func() { flushed <- p.flush(built, halt) }()
 
 	p.feed.run(feeding)
 	p.queue.Shutdown(false)   // no more trades; the workers' loops end when none is left
@@ -71,7 +70,7 @@ func (p *pipeline) run(stop, now context.Context) error {
 	halt()                    // nothing is left to halt: drains nothing
 	halting.Wait()
 	workers.Wait()
-	close(idle)
+	close(built)
 	return <-flushed
 }
 
@@ -115,21 +114,21 @@ func (p *pipeline) work(ctx context.Context) {
 	}
 }
 
-// flush stores the bars that changed, twice a second and once more when idle is
+// flush stores the bars that changed, twice a second and once more when built is
 // closed. If the store fails, it halts the pipeline and returns the error.
-func (p *pipeline) flush(idle <-chan struct{}, halt context.CancelFunc) error {
+func (p *pipeline) flush(built <-chan struct{}, halt context.CancelFunc) error {
 	ticker := time.NewTicker(flushEvery)
 	defer ticker.Stop()
 	for last := false; !last; {
 		select {
 		case <-ticker.C:
-		case <-idle:
+		case <-built:
 			last = true
 		}
 		stored, err := p.upsert(p.bars.changed())
 		if err != nil {
 			halt()
-			<-idle
+			<-built
 			return err
 		}
 		p.stored.Store(int64(stored))

@@ -1,0 +1,140 @@
+package queue_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/boundq/queue"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNoCallAllocatesInTheSteadyState(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	batch := upTo(8)
+	dst := make([]int, 8)
+	forEachOrder(t, func(t *testing.T, o order) {
+		for name, call := range map[string]func(q *queue.Queue[int]){
+			"Put and Get": func(q *queue.Queue[int]) {
+				_ = q.Put(ctx, 1)
+				_, _ = q.Get(ctx)
+			},
+			"TryPut and TryGet": func(q *queue.Queue[int]) {
+				_ = q.TryPut(1)
+				_, _ = q.TryGet()
+			},
+			"filling and emptying, refused at both ends": func(q *queue.Queue[int]) {
+				for q.TryPut(1) == nil {
+				}
+				for {
+					if _, err := q.TryGet(); err != nil {
+						break
+					}
+				}
+			},
+			"ForcePut": func(q *queue.Queue[int]) {
+				for range 200 {
+					_, _, _ = q.ForcePut(1)
+				}
+			},
+			"PutBatch and GetBatch": func(q *queue.Queue[int]) {
+				_, _ = q.PutBatch(ctx, batch)
+				_, _ = q.GetBatch(ctx, dst)
+			},
+			"TaskDone and Join": func(q *queue.Queue[int]) {
+				_ = q.TryPut(1)
+				_, _ = q.TryGet()
+				_ = q.TaskDoneN(q.Stats().Unfinished)
+				_ = q.Join(ctx)
+			},
+			"looking": func(q *queue.Queue[int]) {
+				_, _ = q.Peek()
+				_, _, _, _ = q.Len(), q.Cap(), q.Empty(), q.Full()
+				q.Resize(100)
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				q := o.make(100)
+				for range 300 {
+					call(q) // the steady state comes after a while
+				}
+				require.Zero(t, testing.AllocsPerRun(200, func() { call(q) }))
+			})
+		}
+	})
+}
+
+func TestParkedCallsDoNotAllocateInTheSteadyState(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	ctx, cancel := context.WithCancel(background)
+	defer cancel()
+	forEachOrder(t, func(t *testing.T, o order) {
+		for name, worker := range map[string]func(there, back *queue.Queue[int]){
+			"Get and Put": func(there, back *queue.Queue[int]) {
+				for {
+					item, err := there.Get(ctx)
+					if err != nil {
+						return
+					}
+					_ = there.TaskDone()
+					_ = back.Put(ctx, item)
+				}
+			},
+			"Tasks": func(there, back *queue.Queue[int]) {
+				for item := range there.Tasks(ctx) {
+					_ = back.Put(ctx, item)
+				}
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				there, back := o.make(1), o.make(1)
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					worker(there, back)
+				}()
+				round := func() { // both sides park in turn, and a Join and a Put now and then
+					for range 3 {
+						_ = there.Put(ctx, 1)
+					}
+					for range 3 {
+						_, _ = back.Get(ctx)
+					}
+					_ = there.Join(ctx)
+				}
+				for range 300 {
+					round()
+				}
+				require.Zero(t, testing.AllocsPerRun(1000, round))
+				require.NotZero(t, there.Stats().GetBlocked+back.Stats().GetBlocked)
+				there.Shutdown(false)
+				<-done
+			})
+		}
+	})
+}
+
+func TestABacklogThatSwingsByHundredsSeldomAllocates(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	forEachOrder(t, func(t *testing.T, o order) {
+		q := o.make(queue.Unbounded)
+		const swing = 700
+		round := func() {
+			for i := range swing {
+				_ = q.TryPut(i)
+			}
+			for range swing {
+				_, _ = q.TryGet()
+			}
+		}
+		round()
+		require.Less(t, testing.AllocsPerRun(100, round)/swing, 0.05)
+	})
+}

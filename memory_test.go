@@ -1,0 +1,263 @@
+package queue_test
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"weak"
+
+	"github.com/boundq/queue"
+	"github.com/stretchr/testify/require"
+)
+
+type payload [64]byte
+
+var payloadOrders = map[string]func(capacity int) *queue.Queue[*payload]{
+	"fifo": queue.New[*payload],
+	"lifo": queue.NewLIFO[*payload],
+	"priority": func(capacity int) *queue.Queue[*payload] {
+		return queue.NewPriority(capacity, func(a, b *payload) int { return int(a[0]) - int(b[0]) })
+	},
+}
+
+// payloads returns n items, and weak pointers to them.
+func payloads(n int) (items []*payload, pointers []weak.Pointer[payload]) {
+	for i := range n {
+		p := &payload{byte(i + 1)}
+		items = append(items, p)
+		pointers = append(pointers, weak.Make(p))
+	}
+	return items, pointers
+}
+
+func requireCollected(t *testing.T, pointers []weak.Pointer[payload]) {
+	t.Helper()
+	runtime.GC()
+	for i, p := range pointers {
+		require.Nil(t, p.Value(), "item %d is kept alive", i)
+	}
+}
+
+func TestItemsThatLeftAreNotKeptAlive(t *testing.T) {
+	const n = 20
+	ways := map[string]func(q *queue.Queue[*payload], items []*payload){
+		"TryGet": func(q *queue.Queue[*payload], items []*payload) {
+			_, _ = q.PutBatch(background, items)
+			empty(q)
+		},
+		"GetBatch": func(q *queue.Queue[*payload], items []*payload) {
+			_, _ = q.PutBatch(background, items)
+			_, _ = q.GetBatch(background, make([]*payload, n))
+		},
+		"ForcePut": func(q *queue.Queue[*payload], items []*payload) {
+			_, _ = q.PutBatch(background, items)
+			q.Resize(n)
+			for range n {
+				_, _, _ = q.ForcePut(&payload{})
+			}
+		},
+		"Shutdown": func(q *queue.Queue[*payload], items []*payload) {
+			_, _ = q.PutBatch(background, items)
+			q.Shutdown(true)
+		},
+		"an eviction and a Get from the middle": func(q *queue.Queue[*payload], items []*payload) {
+			_, _ = q.PutBatch(background, items[:n/2])
+			q.Resize(n / 2)
+			for _, item := range items[n/2:] {
+				_, _, _ = q.ForcePut(item)
+			}
+			empty(q)
+		},
+	}
+	for order, newQueue := range payloadOrders {
+		for name, way := range ways {
+			t.Run(order+" "+name, func(t *testing.T) {
+				q := newQueue(queue.Unbounded)
+				items, pointers := payloads(n)
+				way(q, items)
+				clear(items)
+				requireCollected(t, pointers)
+				runtime.KeepAlive(q)
+			})
+		}
+	}
+}
+
+func TestACancelledCallLeavesNothingBehind(t *testing.T) {
+	type key struct{}
+	for order, newQueue := range payloadOrders {
+		t.Run(order, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := newQueue(1)
+				require.NoError(t, q.TryPut(&payload{}))
+				items, pointers := payloads(3)
+				var errs [3]error
+				for i := range errs {
+					ctx, cancel := context.WithCancel(context.WithValue(background, key{}, items[2]))
+					go func() {
+						switch i {
+						case 0:
+							errs[i] = q.Put(ctx, items[0])
+						case 1:
+							_, errs[i] = q.PutBatch(ctx, items[1:2])
+						case 2:
+							errs[i] = q.Join(ctx)
+						}
+					}()
+					synctest.Wait()
+					cancel()
+					synctest.Wait()
+					require.Equal(t, context.Canceled, errs[i])
+				}
+				clear(items)
+				requireCollected(t, pointers)
+				runtime.KeepAlive(q)
+			})
+		})
+	}
+}
+
+func TestAnItemHandedToAParkedCallIsNotKeptAlive(t *testing.T) {
+	for order, newQueue := range payloadOrders {
+		t.Run(order, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := newQueue(1)
+				items, pointers := payloads(3)
+				go func() { _, _ = q.Get(background) }()
+				synctest.Wait()
+				require.NoError(t, q.TryPut(items[0])) // to the parked Get
+				require.NoError(t, q.TryPut(items[1]))
+				go func() { _ = q.Put(background, items[2]) }()
+				synctest.Wait()
+				_, err := q.TryGet() // lets the parked Put in
+				require.NoError(t, err)
+				empty(q)
+				synctest.Wait()
+				clear(items)
+				requireCollected(t, pointers)
+				runtime.KeepAlive(q)
+			})
+		})
+	}
+}
+
+// heapInUse returns how many bytes of objects are alive.
+func heapInUse() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func TestTheMemoryOfABurstIsGivenBack(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for name, drain := range map[string]func(q *queue.Queue[int]){
+			"gotten": func(q *queue.Queue[int]) {
+				for !q.Empty() {
+					_, _ = q.TryGet()
+				}
+			},
+			"in batches": func(q *queue.Queue[int]) {
+				for dst := make([]int, 100); !q.Empty(); {
+					_, _ = q.GetBatch(background, dst)
+				}
+			},
+			"at once": func(q *queue.Queue[int]) { q.Shutdown(true) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				before := heapInUse()
+				q := o.make(queue.Unbounded)
+				for i := range 500_000 {
+					_ = q.TryPut(i)
+				}
+				require.Greater(t, heapInUse()-before, int64(4_000_000))
+				drain(q)
+				require.Less(t, heapInUse()-before, int64(200_000))
+				runtime.KeepAlive(q)
+			})
+		}
+	})
+}
+
+func TestCancelledCallsDoNotPileUp(t *testing.T) {
+	expired, cancel := context.WithCancel(background)
+	cancel()
+	rounds := 1_000_000
+	if raceEnabled {
+		rounds /= 10
+	}
+	forEachOrder(t, func(t *testing.T, o order) {
+		q := o.make(1)
+		before := heapInUse()
+		for range rounds {
+			_, _ = q.Get(expired)
+		}
+		for range rounds / 20 { // these park
+			ctx, cancel := context.WithCancel(background)
+			go cancel()
+			_, _ = q.Get(ctx)
+		}
+		require.Less(t, heapInUse()-before, int64(200_000))
+		require.Zero(t, q.Stats().GetWaiting)
+		check(t, q)
+	})
+}
+
+func TestThousandsOfParkedCallsLeaveFewWaitersBehind(t *testing.T) {
+	var q *queue.Queue[int]
+	var gate chan struct{}
+	// park parks 20,000 goroutines in wait until end, and returns what is left.
+	park := func(wait, end func()) int64 {
+		synctest.Test(t, func(t *testing.T) {
+			q, gate = queue.New[int](1), make(chan struct{})
+			for range 20_000 {
+				go wait()
+			}
+			synctest.Wait()
+			end()
+		})
+		return heapInUse()
+	}
+	// The runtime keeps goroutines for reuse: those of the first round.
+	before := park(func() { <-gate }, func() { close(gate) })
+	after := park(func() { _, _ = q.Get(background) }, func() { q.Shutdown(false) })
+	require.EqualValues(t, 20_000, q.Stats().GetBlocked)
+	require.Less(t, after-before, int64(500_000)) // 20,000 waiters take ten times that
+	runtime.KeepAlive(q)
+}
+
+func TestAHugeCapacityCostsNothingUntilItIsUsed(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		before := heapInUse()
+		q := o.make(math.MaxInt)
+		require.NoError(t, q.TryPut(1))
+		require.Less(t, heapInUse()-before, int64(10_000))
+		require.Equal(t, math.MaxInt, q.Cap())
+		require.False(t, q.Full())
+	})
+}
+
+func TestNoPutOfAGrowingQueuePaysForTheWholeBacklog(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	for _, o := range orders[:2] { // a priority queue's heap grows as a slice does
+		t.Run(o.name, func(t *testing.T) {
+			q := o.make(queue.Unbounded)
+			var before, after runtime.MemStats
+			most := uint64(0)
+			for range 300 {
+				runtime.ReadMemStats(&before)
+				for i := range 100 {
+					_ = q.TryPut(i)
+				}
+				runtime.ReadMemStats(&after)
+				most = max(most, after.TotalAlloc-before.TotalAlloc)
+			}
+			require.Less(t, most, uint64(20_000))
+		})
+	}
+}
