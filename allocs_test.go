@@ -119,6 +119,28 @@ func TestParkedCallsDoNotAllocateInTheSteadyState(t *testing.T) {
 	})
 }
 
+func TestALongQueueThatFillsAndEmptiesDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	forEachOrder(t, func(t *testing.T, o order) {
+		const capacity = 5000
+		q := o.make(capacity)
+		round := func() {
+			for i := range capacity {
+				_ = q.TryPut(i)
+			}
+			for range capacity {
+				_, _ = q.TryGet()
+			}
+		}
+		for range 3 {
+			round()
+		}
+		require.Zero(t, testing.AllocsPerRun(5, round))
+	})
+}
+
 func TestABacklogThatSwingsByHundredsSeldomAllocates(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
