@@ -1,8 +1,21 @@
 package queue_test
 
 import (
+	"context"
+	"fmt"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // stressRounds returns how many rounds a test of chance runs: n, times what the
@@ -12,4 +25,461 @@ func stressRounds(n int) int {
 		return n * factor
 	}
 	return n
+}
+
+// within fails the test with all goroutines' stacks if f takes too long.
+func within(limit time.Duration, f func()) {
+	watchdog := time.AfterFunc(limit, func() { panic("somebody hangs") })
+	defer watchdog.Stop()
+	f()
+}
+
+func TestNoItemIsLostOrDoubledThoughContextsEndAsItIsHandedOver(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for _, capacity := range []int{queue.Unbounded, 1, 3} {
+			q := o.make(capacity)
+			const callers = 4
+			rounds := stressRounds(2000)
+			var put, got [callers][]int
+			brief := func() (context.Context, context.CancelFunc) {
+				return context.WithTimeout(background, time.Duration(rand.IntN(20))*time.Microsecond)
+			}
+			var all sync.WaitGroup
+			for c := range callers {
+				all.Go(func() {
+					for i := range rounds {
+						ctx, cancel := brief()
+						items := []int{c + 1 + callers*(2*i), c + 1 + callers*(2*i+1)}
+						if i%3 == 0 {
+							n, _ := q.PutBatch(ctx, items)
+							put[c] = append(put[c], items[:n]...)
+						} else if q.Put(ctx, items[0]) == nil {
+							put[c] = append(put[c], items[0])
+						}
+						cancel()
+					}
+				})
+				all.Go(func() {
+					dst := make([]int, 3)
+					for i := range rounds {
+						ctx, cancel := brief()
+						if i%3 == 0 {
+							n, _ := q.GetBatch(ctx, dst)
+							got[c] = append(got[c], dst[:n]...)
+						} else if item, err := q.Get(ctx); err == nil {
+							got[c] = append(got[c], item)
+						}
+						cancel()
+					}
+				})
+			}
+			within(time.Minute, all.Wait)
+			check(t, q)
+			everything := slices.Sorted(slices.Values(slices.Concat(put[:]...)))
+			found := slices.Sorted(slices.Values(append(slices.Concat(got[:]...), q.Shutdown(true)...)))
+			require.Equal(t, everything, found)
+			require.NotEmpty(t, found)
+			s := q.Stats()
+			require.EqualValues(t, len(found), s.Put)
+		}
+	})
+}
+
+// One slot is freed, or one item put, in the instant in which the first of two
+// parked calls is cancelled: whichever comes first, the second call goes on if
+// the first did not use it.
+func TestACancelledCallSwallowsNoWakeUp(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for _, gets := range []bool{false, true} {
+			for _, cancelFirst := range []bool{false, true} {
+				t.Run(fmt.Sprintf("gets %v, cancelled first %v", gets, cancelFirst), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						q := o.make(1)
+						call := func(ctx context.Context, item int) error { return q.Put(ctx, item) }
+						serve := func() { _, _ = q.TryGet() }
+						if gets {
+							call = func(ctx context.Context, _ int) error {
+								_, err := q.Get(ctx)
+								return err
+							}
+							serve = func() { _ = q.TryPut(9) }
+						} else {
+							require.NoError(t, q.TryPut(1))
+						}
+						ctx, cancel := context.WithCancel(background)
+						first, second := make(chan error, 1), make(chan error, 1)
+						go func() { first <- call(ctx, 2) }()
+						synctest.Wait()
+						go func() { second <- call(background, 3) }()
+						synctest.Wait()
+						if cancelFirst {
+							cancel()
+							serve()
+						} else {
+							serve()
+							cancel()
+						}
+						synctest.Wait()
+						check(t, q)
+						if !cancelFirst {
+							require.NoError(t, <-first, "a call that was served keeps what it was given")
+							require.Empty(t, second)
+							serve()
+						} else if err := <-first; err == nil {
+							serve() // it was served before it saw the cancellation
+						}
+						require.NoError(t, <-second)
+					})
+				})
+			}
+		}
+	})
+}
+
+// A contextThatEnds ends just when the call that parks asks for its channel.
+type contextThatEnds struct {
+	context.Context
+	end context.CancelFunc
+}
+
+func (c contextThatEnds) Done() <-chan struct{} {
+	c.end()
+	return c.Context.Done()
+}
+
+func TestAContextThatEndsAsTheCallParksIsSeen(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for name, call := range map[string]func(q *queue.Queue[int], ctx context.Context) error{
+			"Put": func(q *queue.Queue[int], ctx context.Context) error {
+				_ = q.TryPut(1)
+				return q.Put(ctx, 2)
+			},
+			"Get": func(q *queue.Queue[int], ctx context.Context) error {
+				_, err := q.Get(ctx)
+				return err
+			},
+			"Join": func(q *queue.Queue[int], ctx context.Context) error {
+				_ = q.TryPut(1)
+				return q.Join(ctx)
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				q := o.make(1)
+				ctx, cancel := context.WithCancel(background)
+				within(10*time.Second, func() {
+					require.Equal(t, context.Canceled, call(q, contextThatEnds{ctx, cancel}))
+				})
+				check(t, q)
+			})
+		}
+	})
+}
+
+func TestManyCallsCancelledAndServedAtOnceAllReturn(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for range stressRounds(20) {
+			q := o.make(1)
+			require.NoError(t, q.TryPut(1))
+			ctx, cancel := context.WithCancel(background)
+			var all sync.WaitGroup
+			const callers = 100
+			for i := range callers {
+				all.Go(func() { _ = q.Put(ctx, i) })
+				all.Go(func() { _, _ = q.Get(ctx) })
+				all.Go(func() { _ = q.Join(ctx) })
+			}
+			all.Go(func() {
+				for range callers / 2 {
+					_ = q.TaskDone()
+					_, _ = q.TryGet()
+				}
+			})
+			all.Go(cancel)
+			within(time.Minute, all.Wait)
+			check(t, q)
+			s := q.Stats()
+			require.Zero(t, s.PutWaiting+s.GetWaiting)
+		}
+	})
+}
+
+// Calls of different kinds are parked together; each event releases those whose
+// turn it is, all of them, and nobody else.
+func TestEachEventReleasesThoseItEnables(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.filled(t, 1, 1)
+			var puts, joins, gets atomic.Int32
+			for range 3 {
+				go func() {
+					if q.Put(background, 2) == nil {
+						puts.Add(1)
+					}
+				}()
+				go func() {
+					if q.Join(background) == nil {
+						joins.Add(1)
+					}
+				}()
+			}
+			expect := func(wantPuts, wantJoins, wantGets int32) {
+				t.Helper()
+				synctest.Wait()
+				check(t, q)
+				require.Equal(t, []int32{wantPuts, wantJoins, wantGets}, []int32{puts.Load(), joins.Load(), gets.Load()})
+			}
+			expect(0, 0, 0)
+			_, _ = q.TryGet()
+			expect(1, 0, 0)
+			require.NoError(t, q.TaskDone())
+			expect(1, 0, 0)
+			require.NoError(t, q.TaskDone()) // for an item that still waits: none is unfinished
+			expect(1, 3, 0)
+			for range 3 {
+				_, _ = q.TryGet()
+				synctest.Wait()
+			}
+			expect(3, 3, 0)
+			for range 3 {
+				go func() {
+					if _, err := q.Get(background); err == nil {
+						gets.Add(1)
+					}
+				}()
+			}
+			go func() {
+				if q.Join(background) == nil {
+					joins.Add(1)
+				}
+			}()
+			expect(3, 3, 0)
+			require.NoError(t, q.TaskDoneN(2))
+			expect(3, 4, 0)
+			n, err := q.PutBatch(background, []int{1, 2})
+			require.Equal(t, 2, n)
+			require.NoError(t, err)
+			expect(3, 4, 2)
+			q.Shutdown(false)
+			expect(3, 4, 2)
+		})
+	})
+}
+
+func TestEveryPutInAStormOfShutdownsIsInOrRefused(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for round := range stressRounds(200) {
+			q := o.make(round % 4)
+			var in, out atomic.Int64
+			var all sync.WaitGroup
+			for i := range 8 {
+				all.Go(func() {
+					for {
+						var err error
+						switch i % 4 {
+						case 0:
+							err = q.Put(background, i)
+						case 1:
+							err = q.TryPut(i)
+						case 2:
+							var n int
+							n, err = q.PutBatch(background, []int{i, i, i})
+							in.Add(int64(n))
+						case 3:
+							_, err = q.Get(background)
+							if err == nil {
+								out.Add(1)
+							}
+						}
+						if err == queue.ErrFull {
+							continue
+						}
+						if err != nil {
+							assert.Equal(t, queue.ErrShutdown, err)
+							return
+						}
+						if i%4 < 2 {
+							in.Add(1)
+						}
+					}
+				})
+			}
+			all.Go(func() { q.Shutdown(false) })
+			all.Go(func() { q.Shutdown(false) })
+			within(time.Minute, all.Wait)
+			check(t, q)
+			require.Equal(t, in.Load(), out.Load()+int64(len(empty(q))))
+		}
+	})
+}
+
+func TestAnItemPutJustBeforeTheShutdownIsGottenStill(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for range stressRounds(500) {
+			q := o.make(1)
+			go func() {
+				_ = q.Put(background, 1)
+				q.Shutdown(false)
+			}()
+			item, err := q.Get(background)
+			require.NoError(t, err)
+			require.Equal(t, 1, item)
+			_, err = q.Get(background)
+			require.Equal(t, queue.ErrShutdown, err)
+		}
+	})
+}
+
+// Every capacity from 1 to 5, every position of the first item, and every string
+// of eight operations.
+func TestAShortQueueDoesWhatASliceDoesFromEveryPosition(t *testing.T) {
+	const length = 8
+	forEachOrder(t, func(t *testing.T, o order) {
+		programs := 1
+		for range length {
+			programs *= 3
+		}
+		for capacity := 1; capacity <= 5; capacity++ {
+			for position := range capacity + 1 {
+				for program := range programs {
+					q := o.make(capacity)
+					var slice []int
+					next := 0
+					for range position {
+						require.NoError(t, q.TryPut(0))
+						_, _ = q.TryGet()
+					}
+					for rest, step := program, 0; step < length; step++ {
+						next++
+						full := len(slice) == capacity
+						switch rest % 3 {
+						case 0:
+							if err := q.TryPut(next); err == nil != !full {
+								t.Fatalf("TryPut: %v with %v", err, slice)
+							} else if err == nil {
+								slice = append(slice, next)
+							}
+						case 1:
+							item, err := q.TryGet()
+							if len(slice) == 0 {
+								if err != queue.ErrEmpty {
+									t.Fatalf("TryGet: %v", err)
+								}
+								break
+							}
+							want := o.leave(slice...)[0]
+							if err != nil || item != want {
+								t.Fatalf("TryGet: %d, %v, want %d of %v", item, err, want, slice)
+							}
+							slice = slices.DeleteFunc(slice, func(i int) bool { return i == want })
+						case 2:
+							evicted, ok, err := q.ForcePut(next)
+							if err != nil || ok != full {
+								t.Fatalf("ForcePut: %v, %v with %v", ok, err, slice)
+							}
+							slice = append(slice, next)
+							if !full {
+								break
+							}
+							want := slice[0]
+							if o.name == "priority" {
+								want = slices.MaxFunc(slice, o.compare)
+							}
+							if evicted != want {
+								t.Fatalf("ForcePut evicted %d, want %d of %v", evicted, want, slice)
+							}
+							slice = slices.DeleteFunc(slice, func(i int) bool { return i == want })
+						}
+						rest /= 3
+					}
+					if q.Len() != len(slice) {
+						t.Fatalf("%d items wait, want %v", q.Len(), slice)
+					}
+				}
+			}
+		}
+	})
+}
+
+func TestOverflowEvictsTheOldestAndKeepsTheOrder(t *testing.T) {
+	for _, o := range orders[:2] {
+		const capacity, overflow = 5, 12
+		q := o.filled(t, capacity, capacity)
+		var evicted []int
+		for i := range overflow {
+			item, ok, err := q.ForcePut(capacity + 1 + i)
+			require.NoError(t, err)
+			require.True(t, ok)
+			evicted = append(evicted, item)
+		}
+		require.Equal(t, upTo(overflow), evicted)
+		require.Equal(t, o.leave(upTo(capacity + overflow)[overflow:]...), empty(q))
+	}
+	q := orders[2].filled(t, 4, 4) // 2 4 1 3: the last to leave goes
+	for _, step := range [][2]int{{6, 3}, {9, 9}, {8, 1}, {10, 10}} {
+		evicted, ok, err := q.ForcePut(step[0])
+		require.NoError(t, err)
+		require.True(t, ok)
+		require.Equal(t, step[1], evicted)
+	}
+}
+
+func TestWhoPutsBackWhatItTookIsNeverRefused(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		const capacity = 8
+		q := o.filled(t, capacity, capacity)
+		var all sync.WaitGroup
+		for range capacity {
+			all.Go(func() {
+				for range stressRounds(3000) {
+					item, err := q.TryGet()
+					if !assert.NoError(t, err) || !assert.NoError(t, q.TryPut(item)) {
+						return
+					}
+				}
+			})
+		}
+		within(time.Minute, all.Wait)
+		require.ElementsMatch(t, upTo(capacity), empty(q))
+		check(t, q)
+	})
+}
+
+// Newcomers hammer the queue with Try while others are parked in a known order.
+func TestNewcomersNeitherOvertakeNorStarveTheParked(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		const parked = 20
+		q := o.filled(t, 1, 1)
+		entered := make(chan int, parked)
+		var all sync.WaitGroup
+		for i := range parked {
+			all.Go(func() {
+				assert.NoError(t, q.Put(background, i+2))
+			})
+			for q.Stats().PutWaiting != i+1 {
+				time.Sleep(10 * time.Microsecond)
+			}
+		}
+		var hammering atomic.Bool
+		hammering.Store(true)
+		for range 3 {
+			all.Go(func() {
+				for hammering.Load() {
+					if q.TryPut(99) == nil {
+						t.Error("a newcomer came in while others were parked")
+						return
+					}
+				}
+			})
+		}
+		for range parked {
+			item, err := q.Get(background)
+			require.NoError(t, err)
+			entered <- item
+		}
+		hammering.Store(false)
+		within(time.Minute, all.Wait)
+		for want := range parked {
+			require.Equal(t, want+1, <-entered)
+		}
+	})
 }
