@@ -175,6 +175,31 @@ func TestAContextThatEndsAsTheCallParksIsSeen(t *testing.T) {
 	})
 }
 
+// The call finds both that it was served and that its context has ended, and may
+// look at either first.
+func TestACallThatWasServedKeepsWhatItWasGivenThoughItsContextEnds(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for range 100 {
+			q := o.make(1)
+			served := func(serve func()) context.Context {
+				ctx, cancel := context.WithCancel(background)
+				return contextThatEnds{ctx, func() {
+					serve()
+					cancel()
+				}}
+			}
+			item, err := q.Get(served(func() { assert.NoError(t, q.TryPut(1)) }))
+			require.NoError(t, err)
+			require.Equal(t, 1, item)
+			require.NoError(t, q.TryPut(2))
+			require.NoError(t, q.Put(served(func() { _, _ = q.TryGet() }), 3))
+			require.Equal(t, []int{3}, empty(q))
+			require.NoError(t, q.Join(served(func() { assert.NoError(t, q.TaskDoneN(3)) })))
+			check(t, q)
+		}
+	})
+}
+
 func TestManyCallsCancelledAndServedAtOnceAllReturn(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		for range stressRounds(20) {
