@@ -59,10 +59,10 @@
 //
 // A queue starts no goroutine and no timer, and does not poll. Memory is
 // allocated as items come, not for the capacity; calls that wait do not
-// allocate in the steady state. An unbounded queue grows without copying what
-// waits and gives its memory back when it has drained. In a priority queue
-// adding or taking an item takes O(log n) comparisons, and its array grows as a
-// slice does; everything else is O(1) an item.
+// allocate in the steady state. An unbounded FIFO or LIFO queue grows without
+// copying what waits; a priority queue's array grows as a slice does, and adding
+// or taking an item takes O(log n) comparisons. All give the memory of a burst
+// back when they have drained. Everything else is O(1) an item.
 package queue
 
 import (

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"sync"
@@ -27,9 +28,13 @@ func stressRounds(n int) int {
 	return n
 }
 
-// within fails the test with all goroutines' stacks if f takes too long.
+// within runs f. If f takes too long, it ends the program with the stacks of all
+// goroutines.
 func within(limit time.Duration, f func()) {
-	watchdog := time.AfterFunc(limit, func() { panic("somebody hangs") })
+	watchdog := time.AfterFunc(limit, func() {
+		debug.SetTraceback("all")
+		panic("somebody hangs")
+	})
 	defer watchdog.Stop()
 	f()
 }
