@@ -2,22 +2,25 @@ package queue
 
 import (
 	"context"
-	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
-// A goroutine that finds the mutex held yields the processor lockYields times,
-// tries again, and after lockAttempts tries waits in the mutex's own line. The
-// mutex is held for some ten nanoseconds; a goroutine that goes to sleep on it
-// is passed over for far longer, and after a millisecond puts the mutex into its
-// starvation mode, in which each change of hands costs a switch of goroutines.
-// Stepping back several times as long as a call takes lets the other side run
-// on its own for a while, instead of passing the mutex to and fro between
-// processors at each call. This is no way of waiting for an item or a slot: for
-// those, callers park.
+// A goroutine that finds the mutex held steps back for lockPause turns of an
+// empty loop, some microseconds, and tries again; after lockAttempts tries it
+// waits in the mutex's own line. A call holds the mutex for some ten
+// nanoseconds, so that the others get many calls done meanwhile, on processors
+// that need not fetch the queue's memory from each other at each call. Trying
+// again at once makes them do so; yielding the processor instead takes the
+// scheduler's lock, which the others need to park and to wake; and a goroutine
+// that sleeps on the mutex is passed over for a millisecond, and then puts the
+// mutex into its starvation mode, in which each change of hands costs a switch
+// of goroutines.
+//
+// This is no way of waiting for an item or a slot: for those, callers park.
 const (
 	lockAttempts = 4
-	lockYields   = 4
+	lockPause    = 8000
 )
 
 // maxSpare is how many waiters a queue keeps for reuse. With fewer calls than
@@ -82,8 +85,9 @@ func (q *Queue[T]) lock() {
 
 func lockContended(mu *sync.Mutex) {
 	for range lockAttempts {
-		for range lockYields {
-			runtime.Gosched()
+		var idle atomic.Bool
+		for range lockPause {
+			idle.Load() // which no compiler takes out of the loop
 		}
 		if mu.TryLock() {
 			return
