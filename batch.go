@@ -33,9 +33,10 @@ func (q *Queue[T]) PutBatch(ctx context.Context, items []T) (n int, err error) {
 		q.unlock()
 		return n, nil
 	}
+	q.putBlocked++
 	w := q.newWaiter(&q.putters)
 	w.items = items[n:]
-	moved, err := q.awaitPut(ctx, w)
+	_, moved, err := q.await(ctx, &q.putters, w)
 	return n + moved, err
 }
 
@@ -73,9 +74,7 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 	q.getBlocked++
 	w := q.newWaiter(&q.getters)
 	w.items = dst
-	err = q.await(ctx, w)
-	n = w.moved
-	q.release(w)
+	_, n, err = q.await(ctx, &q.getters, w)
 	return n, err
 }
 
@@ -95,7 +94,7 @@ func (q *Queue[T]) handOver(items []T) (n int) {
 		w.moved = copy(w.items, items[n:n+1+spare])
 		n += w.moved
 		spare -= w.moved - 1
-		q.serve(w, nil)
+		q.serve(&q.getters, nil)
 	}
 	q.count(n)
 	return n

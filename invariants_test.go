@@ -23,7 +23,7 @@ func (q *Queue[T]) CheckInvariants() error {
 		{q.getters.len == 0 || q.len == 0 && !q.shutdown, "getters.len > 0 => len == 0 && !shutdown"},
 		{q.putters.len == 0 || full && !q.shutdown, "putters.len > 0 => full && !shutdown"},
 		{q.joiners.len == 0 || q.unfinished > 0, "joiners.len > 0 => unfinished > 0"},
-		{q.served == nil && q.servedLast == nil, "served == nil, servedLast == nil"},
+		{q.served == nil, "served == nil"},
 		{got >= 0, "got >= 0"},
 		{q.unfinished >= 0 && open <= int64(q.unfinished) && q.unfinished <= int(q.put),
 			"0 <= unfinished, put - done - dropped <= unfinished <= put"},
@@ -37,7 +37,7 @@ func (q *Queue[T]) CheckInvariants() error {
 		n := 0
 		var last *waiter[T]
 		for w := l.head; w != nil; w = w.next {
-			if w.line != l || w.prev != last {
+			if !w.parked || w.prev != last {
 				return fmt.Errorf("broken: links of %s", name)
 			}
 			last = w

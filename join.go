@@ -20,10 +20,15 @@ func (q *Queue[T]) TaskDoneN(n int) error {
 		q.unlock()
 		return ErrTaskDone
 	}
-	q.done += uint64(n)
-	q.finish(n)
+	q.markDone(n)
 	q.unlock()
 	return nil
+}
+
+// markDone marks n items done. mu must be held.
+func (q *Queue[T]) markDone(n int) {
+	q.done += uint64(n)
+	q.finish(n)
 }
 
 // Join waits until no item is unfinished: each one that was put has been marked
@@ -44,8 +49,7 @@ func (q *Queue[T]) Join(ctx context.Context) error {
 		return nil
 	}
 	w := q.newWaiter(&q.joiners)
-	err := q.await(ctx, w)
-	q.release(w)
+	_, _, err := q.await(ctx, &q.joiners, w)
 	return err
 }
 

@@ -90,12 +90,12 @@ func (q *Queue[T]) storeParked(w *waiter[T]) (n int) {
 			// is not at fault, before that call gets to admitting the others
 			// and to unlocking.
 			w.fault = "queue: compare called runtime.Goexit"
-			q.serve(w, nil)
+			q.serve(&q.putters, nil)
 			q.admit()
 			q.unlock()
 		}
 	}()
-	q.heap.Push(w.items[0])
+	q.heap.Push(w.items[w.moved])
 	q.stored(1)
 	return 1
 }

@@ -100,7 +100,7 @@ type Queue[T any] struct {
 	//	getters.len > 0  =>  len == 0 && !shutdown      (no item is kept from a parked Get)
 	//	putters.len > 0  =>  full && !shutdown          (no slot is kept from a parked Put)
 	//	joiners.len > 0  =>  unfinished > 0
-	//	served == nil, servedLast == nil
+	//	served == nil
 	//	got == put - dropped - len, and got >= 0
 	//	0 <= unfinished, put - done - dropped <= unfinished <= put
 	//
@@ -132,7 +132,7 @@ type Queue[T any] struct {
 	putBlocked, getBlocked uint64
 
 	putters, getters, joiners line[T]
-	served, servedLast        *waiter[T] // linked by next; unlock will wake them
+	served, servedLast        *waiter[T] // linked by next, nil if there is none; unlock will wake them
 
 	spare    *waiter[T]                // linked by next, to be used again
 	returned atomic.Pointer[waiter[T]] // the same, where callers leave them without locking
@@ -183,25 +183,17 @@ func (q *Queue[T]) Put(ctx context.Context, item T) error {
 		q.add(item)
 		return nil
 	}
+	q.putBlocked++
 	w := q.newWaiter(&q.putters)
 	w.one[0] = item
-	w.items = w.one[:]
-	_, err := q.awaitPut(ctx, w)
-	return err
-}
-
-// awaitPut parks the caller until all of w.items are in. mu must be held; it is
-// released.
-func (q *Queue[T]) awaitPut(ctx context.Context, w *waiter[T]) (n int, err error) {
-	q.putBlocked++
-	err = q.await(ctx, w)
-	n = w.moved
-	fault := w.fault
-	q.release(w)
-	if fault != nil {
-		panic(fault)
+	q.mu.Unlock()
+	if done := ctx.Done(); done == nil { // as await does, but see there
+		<-w.ready
+	} else {
+		q.awaitOrLeave(ctx, done, &q.putters, w)
 	}
-	return n, err
+	_, _, err := q.collect(w)
+	return err
 }
 
 // TryPut adds an item if there is room, without waiting. It returns
@@ -268,33 +260,39 @@ func (q *Queue[T]) ForcePut(item T) (evicted T, ok bool, err error) {
 // [Queue.Join].
 //
 // The complexity is O(1), for a priority queue O(log n), where n = q.Len().
-func (q *Queue[T]) Get(ctx context.Context) (T, error) {
+func (q *Queue[T]) Get(ctx context.Context) (T, error) { return q.get(ctx, 0) }
+
+// get marks done items done, if as many are unfinished, and gets an item, in
+// one critical section.
+func (q *Queue[T]) get(ctx context.Context, done int) (item T, err error) {
 	if err := ctx.Err(); err != nil {
-		var zero T
-		return zero, err
+		if done > 0 {
+			_ = q.TaskDoneN(done)
+		}
+		return item, err
 	}
 	if !q.mu.TryLock() {
 		lockContended(&q.mu)
 	}
+	if done > 0 && done <= q.unfinished {
+		q.markDone(done)
+	}
 	if q.len > 0 {
 		return q.take(), nil
 	}
-	return q.awaitGet(ctx)
-}
-
-// awaitGet parks the caller until it is given an item. mu must be held, and the
-// queue must be empty; mu is released.
-func (q *Queue[T]) awaitGet(ctx context.Context) (item T, err error) {
 	if q.shutdown {
 		q.unlock()
 		return item, ErrShutdown
 	}
 	q.getBlocked++
 	w := q.newWaiter(&q.getters)
-	w.items = w.one[:]
-	err = q.await(ctx, w)
-	item = w.one[0]
-	q.release(w)
+	q.unlock()
+	if done := ctx.Done(); done == nil { // as await does, but see there
+		<-w.ready
+	} else {
+		q.awaitOrLeave(ctx, done, &q.getters, w)
+	}
+	item, _, err = q.collect(w)
 	return item, err
 }
 
@@ -366,12 +364,11 @@ func (q *Queue[T]) full() bool {
 // mu must be held, and the queue must not be full; mu is released.
 func (q *Queue[T]) add(item T) {
 	if q.getters.head != nil {
-		w := q.getters.head
-		w.items[0] = item
-		w.moved = 1
-		q.serve(w, nil)
+		w := q.getters.pop()
+		w.items[0], w.moved = item, 1
 		q.count(1)
-		q.unlock()
+		q.mu.Unlock()
+		w.ready <- struct{}{}
 		return
 	}
 	if q.heap == nil {
@@ -442,16 +439,18 @@ func (q *Queue[T]) room(n int) int {
 // mu must be held.
 func (q *Queue[T]) admit() {
 	for w := q.putters.head; w != nil && !q.full(); w = q.putters.head {
-		var n int
-		if q.heap == nil {
-			n = q.storeAll(w.items)
-		} else {
-			n = q.storeParked(w)
+		switch {
+		case q.heap != nil:
+			w.moved += q.storeParked(w)
+		case len(w.items) == 1:
+			q.buf.PushBack(w.items[0])
+			q.stored(1)
+			w.moved = 1
+		default:
+			w.moved += q.storeAll(w.items[w.moved:])
 		}
-		w.items = w.items[n:]
-		w.moved += n
-		if len(w.items) == 0 || w.fault != nil {
-			q.serve(w, nil)
+		if w.moved == len(w.items) || w.fault != nil {
+			q.serve(&q.putters, nil)
 		}
 	}
 }

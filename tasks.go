@@ -37,25 +37,6 @@ func (q *Queue[T]) tasks(ctx context.Context, yield func(T) bool) {
 			return
 		}
 		working = false
-		item, err = q.next(ctx)
-	}
-}
-
-// next is TaskDone and Get in one critical section.
-func (q *Queue[T]) next(ctx context.Context) (item T, err error) {
-	err = ctx.Err()
-	q.lock()
-	if q.unfinished > 0 {
-		q.done++
-		q.finish(1)
-	}
-	switch {
-	case err != nil:
-		q.unlock()
-		return item, err
-	case q.len > 0:
-		return q.take(), nil
-	default:
-		return q.awaitGet(ctx)
+		item, err = q.get(ctx, 1)
 	}
 }

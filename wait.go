@@ -31,13 +31,13 @@ const maxSpare = 256
 // whoever serves the waiter, under mu, moves its items, takes it out of its
 // line and signals ready after unlocking.
 type waiter[T any] struct {
-	line       *line[T] // the line that it stands in; nil once it was served
 	prev, next *waiter[T]
+	parked     bool // stands in a line
 
 	ready chan struct{} // holds one signal, so that sending never blocks
-	items []T           // a put's items that are not in yet; a get's room for items
+	items []T           // what a put puts, or a get's room for items
+	one   [1]T          // items, of a call that moves one
 	moved int           // how many items went in or out
-	one   [1]T          // items of a call that moves one
 	err   error         // why the call ends without being served
 	fault any           // what compare panicked with as an item of this put went in
 	spare bool          // whether the queue keeps it for reuse
@@ -50,7 +50,7 @@ type line[T any] struct {
 }
 
 func (l *line[T]) append(w *waiter[T]) {
-	w.line, w.prev, w.next = l, l.tail, nil
+	w.parked, w.prev = true, l.tail
 	if l.tail == nil {
 		l.head = w
 	} else {
@@ -58,6 +58,20 @@ func (l *line[T]) append(w *waiter[T]) {
 	}
 	l.tail = w
 	l.len++
+}
+
+// pop removes the longest parked call. There must be one.
+func (l *line[T]) pop() *waiter[T] {
+	w := l.head
+	l.head = w.next
+	if l.head == nil {
+		l.tail = nil
+	} else {
+		l.head.prev, w.next = nil, nil
+	}
+	w.parked = false
+	l.len--
+	return w
 }
 
 func (l *line[T]) remove(w *waiter[T]) {
@@ -71,7 +85,7 @@ func (l *line[T]) remove(w *waiter[T]) {
 	} else {
 		w.next.prev = w.prev
 	}
-	w.line, w.prev, w.next = nil, nil, nil
+	w.parked, w.prev, w.next = false, nil, nil
 	l.len--
 }
 
@@ -100,11 +114,10 @@ func lockContended(mu *sync.Mutex) {
 // before: they would run into the mutex.
 func (q *Queue[T]) unlock() {
 	w := q.served
-	q.served, q.servedLast = nil, nil
+	q.served = nil
 	q.mu.Unlock()
 	for w != nil {
 		next := w.next // w is its caller's again once it is signalled
-		w.next = nil
 		w.ready <- struct{}{}
 		w = next
 	}
@@ -117,36 +130,23 @@ func (q *Queue[T]) newWaiter(l *line[T]) *waiter[T] {
 		w = q.returned.Swap(nil)
 	}
 	if w != nil {
-		q.spare = w.next
+		q.spare, w.next = w.next, nil
 	} else {
 		w = &waiter[T]{ready: make(chan struct{}, 1), spare: q.made < maxSpare}
+		w.items = w.one[:]
 		q.made++
 	}
 	l.append(w)
 	return w
 }
 
-// release gives w back for another parked call, with nothing left in it that
-// the garbage collector could free. mu need not be held: waiters are pushed
-// here one by one, and taken by newWaiter all at once.
-func (q *Queue[T]) release(w *waiter[T]) {
-	if !w.spare {
-		return
+// serve ends the wait of the longest parked call of l: it will return err. mu
+// must be held.
+func (q *Queue[T]) serve(l *line[T], err error) {
+	w := l.pop()
+	if err != nil {
+		w.err = err
 	}
-	*w = waiter[T]{ready: w.ready, spare: true}
-	for {
-		w.next = q.returned.Load()
-		if q.returned.CompareAndSwap(w.next, w) {
-			return
-		}
-	}
-}
-
-// serve ends the wait of w, which stands in a line: its caller will return err.
-// mu must be held.
-func (q *Queue[T]) serve(w *waiter[T], err error) {
-	w.line.remove(w)
-	w.err = err
 	if q.served == nil {
 		q.served = w
 	} else {
@@ -158,37 +158,71 @@ func (q *Queue[T]) serve(w *waiter[T], err error) {
 // serveAll ends the wait of all that stand in l. mu must be held.
 func (q *Queue[T]) serveAll(l *line[T], err error) {
 	for l.head != nil {
-		q.serve(l.head, err)
+		q.serve(l, err)
 	}
 }
 
-// await parks the caller until w is served or ctx is done, whichever is first,
-// and returns w.err or ctx.Err(). mu must be held; it is released.
+// await parks the caller until w, which stands in l, is served or ctx is done,
+// whichever is first, and returns what w holds then, as collect does. mu must
+// be held; it is released.
 //
 // Being served counts from the moment in which it happens, under mu: if ctx
 // ends between then and the caller's running again, the caller still has what
 // it was given, because whoever gave it has gone on.
-func (q *Queue[T]) await(ctx context.Context, w *waiter[T]) error {
+//
+// Put and Get have this function's body instead of calling it: the processor
+// mispredicts each return of a goroutine that has just been switched to, and
+// with nothing to wait for but the queue they are that much faster.
+func (q *Queue[T]) await(ctx context.Context, l *line[T], w *waiter[T]) (item T, moved int, err error) {
 	q.unlock()
-	done := ctx.Done()
-	if done == nil {
+	if done := ctx.Done(); done == nil {
 		<-w.ready
-		return w.err
+	} else {
+		q.awaitOrLeave(ctx, done, l, w)
 	}
+	return q.collect(w)
+}
+
+// awaitOrLeave waits until w is served, or until done, which is ctx.Done(), and
+// then takes w out of l.
+func (q *Queue[T]) awaitOrLeave(ctx context.Context, done <-chan struct{}, l *line[T], w *waiter[T]) {
 	select {
 	case <-w.ready:
-		return w.err
+		return
 	case <-done:
 	}
 	q.lock()
-	parked := w.line != nil
+	parked := w.parked
 	if parked {
-		w.line.remove(w)
+		l.remove(w)
+		w.err = ctx.Err()
 	}
-	q.unlock()
-	if parked {
-		return ctx.Err()
+	q.mu.Unlock()
+	if !parked {
+		<-w.ready // on its way: whoever served w signals as soon as it has unlocked
 	}
-	<-w.ready // on its way: whoever served w signals as soon as it has unlocked
-	return w.err
+}
+
+// collect returns what w holds when its wait is over: the item of a call that
+// moves one, how many items moved, and why the call ends if it was not served.
+// If compare panicked with an item of w, it panics with the same. It gives w
+// back for another parked call, with nothing left in it that the garbage
+// collector could free. mu need not be held: waiters are pushed here one by
+// one, and taken by newWaiter all at once.
+func (q *Queue[T]) collect(w *waiter[T]) (item T, moved int, err error) {
+	item, moved, err = w.one[0], w.moved, w.err
+	if w.fault != nil {
+		panic(w.fault) // w is left to the garbage collector
+	}
+	if !w.spare {
+		return item, moved, err
+	}
+	clear(w.one[:])
+	w.items, w.moved, w.err = w.one[:], 0, nil
+	for {
+		w.next = q.returned.Load()
+		if q.returned.CompareAndSwap(w.next, w) {
+			return item, moved, err
+		}
+	}
 }

@@ -31,14 +31,14 @@ type Deque[T any] struct {
 
 	// Invariants:
 	//	front == nil  <=>  back == nil
+	//	last == back.items[:tail] for some tail
 	//	front == back  =>  0 <= head <= tail <= len(front.items)
 	//	front != back  =>  head < len(front.items), 0 < tail
 	//	every slot outside head..tail is the zero value
 	//	spareSlots == the sum of len(c.items) over the list spare
 	front, back *chunk[T]
 	head        int // front.items[head] is the first item
-	tail        int // back.items[tail-1] is the last item
-	last        []T // back.items
+	last        []T // the slots of the back chunk up to the last item
 	spare       *chunk[T]
 	spareSlots  int
 }
@@ -50,21 +50,20 @@ type chunk[T any] struct {
 
 // PushBack adds v behind the last item.
 func (d *Deque[T]) PushBack(v T) {
-	if d.tail == len(d.last) {
+	if len(d.last) == cap(d.last) {
 		d.grow()
 	}
-	d.last[d.tail] = v
-	d.tail++
+	d.last = append(d.last, v)
 }
 
 // PushBackAll adds the items behind the last one, in order.
 func (d *Deque[T]) PushBackAll(items []T) {
 	for len(items) > 0 {
-		if d.tail == len(d.last) {
+		if len(d.last) == cap(d.last) {
 			d.grow()
 		}
-		n := copy(d.last[d.tail:], items)
-		d.tail += n
+		n := min(len(items), cap(d.last)-len(d.last))
+		d.last = append(d.last, items[:n]...)
 		items = items[n:]
 	}
 }
@@ -73,7 +72,7 @@ func (d *Deque[T]) PushBackAll(items []T) {
 func (d *Deque[T]) Front() T { return d.front.items[d.head] }
 
 // Back returns the last item. There must be one.
-func (d *Deque[T]) Back() T { return d.last[d.tail-1] }
+func (d *Deque[T]) Back() T { return d.last[len(d.last)-1] }
 
 // PopFront takes out the first item. There must be one.
 func (d *Deque[T]) PopFront() T {
@@ -91,11 +90,11 @@ func (d *Deque[T]) PopFront() T {
 // PopBack takes out the last item. There must be one.
 func (d *Deque[T]) PopBack() T {
 	var zero T
-	d.tail--
-	slot := &d.last[d.tail]
-	v := *slot
-	*slot = zero
-	if d.tail == 0 {
+	n := len(d.last) - 1
+	v := d.last[n]
+	d.last[n] = zero
+	d.last = d.last[:n]
+	if n == 0 {
 		d.leaveBack()
 	}
 	return v
@@ -121,7 +120,7 @@ func (d *Deque[T]) PopFrontInto(dst []T) {
 func (d *Deque[T]) leaveFront() {
 	d.head = 0
 	if d.front == d.back {
-		d.tail = 0
+		d.last = d.last[:0]
 		return
 	}
 	c := d.front
@@ -139,7 +138,6 @@ func (d *Deque[T]) leaveBack() {
 	d.back = c.prev
 	d.back.next = nil
 	d.last = d.back.items
-	d.tail = len(d.last)
 	d.release(c)
 }
 
@@ -157,7 +155,7 @@ func (d *Deque[T]) grow() {
 	} else {
 		d.back.next, c.prev = c, d.back
 	}
-	d.back, d.last, d.tail = c, c.items, 0
+	d.back, d.last = c, c.items[:0]
 }
 
 // nextSize doubles only when the items fill more than the chunk they are in:

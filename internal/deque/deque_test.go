@@ -22,9 +22,9 @@ func check[T comparable](t *testing.T, d *Deque[T], want []T) {
 			from = d.head
 		}
 		if c == d.back {
-			to = d.tail
-			require.Equal(t, len(c.items), len(d.last))
-			require.Same(t, &c.items[0], &d.last[0])
+			to = len(d.last)
+			require.Equal(t, len(c.items), cap(d.last))
+			require.Same(t, &c.items[0], &d.last[:1][0])
 		}
 		require.True(t, 0 <= from && from <= to && to <= len(c.items), "%d..%d of %d", from, to, len(c.items))
 		require.True(t, d.front == d.back || from < to, "a chunk without items between others")
@@ -213,6 +213,6 @@ func TestAShortDequeStaysSmall(t *testing.T) {
 		d.PushBack(i)
 		d.PopFront()
 	}
-	require.Len(t, d.last, minChunk)
+	require.Equal(t, minChunk, cap(d.last))
 	require.LessOrEqual(t, d.spareSlots, 2*minChunk)
 }
