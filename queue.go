@@ -439,16 +439,17 @@ func (q *Queue[T]) room(n int) int {
 // mu must be held.
 func (q *Queue[T]) admit() {
 	for w := q.putters.head; w != nil && !q.full(); w = q.putters.head {
+		n := 1
 		switch {
 		case q.heap != nil:
-			w.moved += q.storeParked(w)
+			n = q.storeParked(w)
 		case len(w.items) == 1:
 			q.buf.PushBack(w.items[0])
 			q.stored(1)
-			w.moved = 1
 		default:
-			w.moved += q.storeAll(w.items[w.moved:])
+			n = q.storeAll(w.items[w.moved:])
 		}
+		w.moved += n
 		if w.moved == len(w.items) || w.fault != nil {
 			q.serve(&q.putters, nil)
 		}
