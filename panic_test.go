@@ -211,7 +211,7 @@ func TestACompareThatFailsOnAParkedBatchFailsThatBatchAlone(t *testing.T) {
 		require.Equal(t, 1, q.Stats().PutWaiting)
 		_, err = q.TryGet()
 		require.NoError(t, err)
-		f.left = 2 // enough for the Get itself
+		f.left = 1 // enough for the Get itself
 		_, err = q.TryGet()
 		require.NoError(t, err)
 		synctest.Wait()
