@@ -207,7 +207,7 @@ func TestAPanicInCompareLeavesTheHeapAsItWas(t *testing.T) {
 					h.Push(item{random.IntN(7), i})
 				}
 				for n := 0; ; n++ {
-					before := contents(h)
+					before, places := contents(h), slices.Clone(h.entries)
 					left = n
 					panicked := func() (panicked bool) {
 						defer func() { panicked = recover() != nil }()
@@ -220,6 +220,9 @@ func TestAPanicInCompareLeavesTheHeapAsItWas(t *testing.T) {
 					}
 					panics++
 					require.Equal(t, before, contents(h))
+					if name != "Exchange" {
+						require.Equal(t, places, h.entries)
+					}
 					check(t, h)
 				}
 				check(t, h)
