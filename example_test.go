@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"expvar"
 	"fmt"
+	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -231,6 +234,35 @@ func ExampleQueue_Stats() {
 	// 3 of 4 waiting, at most 4 so far
 	// 4 put, 1 gotten, 1 refused
 	// 4 unfinished, 0 producers parked
+}
+
+// The figures among a program's variables, as /debug/vars serves them. They are
+// taken when somebody asks.
+func ExampleStats_expvar() {
+	q := queue.New[string](100)
+	queues := new(expvar.Map) // in a program, expvar.NewMap("queues"), which publishes it
+	queues.Set("trades", expvar.Func(func() any { return q.Stats() }))
+
+	_ = q.TryPut("BTC 90006.62")
+	fmt.Println(queues)
+	// Output: {"trades": {"len":1,"cap":100,"max_len":1,"unfinished":1,"put_waiting":0,"get_waiting":0,"put":1,"got":0,"done":0,"dropped":0,"rejected":0,"put_blocked":0,"get_blocked":0,"shutdown":false}}
+}
+
+// A queue in a structured log: its figures, each by its name.
+func ExampleQueue_LogValue() {
+	q := queue.New[string](100)
+	_ = q.TryPut("BTC 90006.62")
+
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{} // it would differ each time
+			}
+			return a
+		},
+	}))
+	log.Warn("slow store", slog.Any("queue", q))
+	// Output: level=WARN msg="slow store" queue.len=1 queue.cap=100 queue.max_len=1 queue.unfinished=1 queue.put_waiting=0 queue.get_waiting=0 queue.put=1 queue.got=0 queue.done=0 queue.dropped=0 queue.rejected=0 queue.put_blocked=0 queue.get_blocked=0 queue.shutdown=false
 }
 
 // The first worker that fails stops the others and the producer, and nothing

@@ -1,6 +1,9 @@
 package queue
 
-import "fmt"
+import (
+	"fmt"
+	"log/slog"
+)
 
 // Stats holds the figures of a queue at one moment. At any time
 //
@@ -9,27 +12,51 @@ import "fmt"
 // and, if TaskDone is called once for each item gotten, after the Get,
 //
 //	Unfinished == Put - Done - Dropped
+//
+// In JSON, and so in expvar, and in structured logs, the names are those of the
+// fields in snake case.
 type Stats struct {
-	Len    int // items that wait now
-	Cap    int // most that may wait; 0 is no bound
-	MaxLen int // most that ever waited; items handed straight to a parked Get never did
+	Len    int `json:"len"`     // items that wait now
+	Cap    int `json:"cap"`     // most that may wait; 0 is no bound
+	MaxLen int `json:"max_len"` // most that ever waited; items handed straight to a parked Get never did
 
-	Unfinished int // items put and neither done nor dropped
+	Unfinished int `json:"unfinished"` // items put and neither done nor dropped
 
-	PutWaiting int // calls of Put and PutBatch parked now
-	GetWaiting int // calls of Get and GetBatch, and loops over Tasks, parked now
+	PutWaiting int `json:"put_waiting"` // calls of Put and PutBatch parked now
+	GetWaiting int `json:"get_waiting"` // calls of Get and GetBatch, and loops over Tasks, parked now
 
-	Put  uint64 // items put
-	Got  uint64 // items gotten
-	Done uint64 // items marked done
+	Put  uint64 `json:"put"`  // items put
+	Got  uint64 `json:"got"`  // items gotten
+	Done uint64 `json:"done"` // items marked done
 
-	Dropped  uint64 // items evicted by ForcePut or drained by Shutdown(true)
-	Rejected uint64 // calls of TryPut refused with ErrFull
+	Dropped  uint64 `json:"dropped"`  // items evicted by ForcePut or drained by Shutdown(true)
+	Rejected uint64 `json:"rejected"` // calls of TryPut refused with ErrFull
 
-	PutBlocked uint64 // calls of Put and PutBatch that had to park
-	GetBlocked uint64 // calls of Get and GetBatch, turns of Tasks included, that had to park
+	PutBlocked uint64 `json:"put_blocked"` // calls of Put and PutBatch that had to park
+	GetBlocked uint64 `json:"get_blocked"` // calls of Get and GetBatch, turns of Tasks included, that had to park
 
-	Shutdown bool // Shutdown was called
+	Shutdown bool `json:"shutdown"` // Shutdown was called
+}
+
+// LogValue returns the figures as a group of attributes, so that
+// slog.Any("queue", q.Stats()) logs each by its name.
+func (s Stats) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.Int("len", s.Len),
+		slog.Int("cap", s.Cap),
+		slog.Int("max_len", s.MaxLen),
+		slog.Int("unfinished", s.Unfinished),
+		slog.Int("put_waiting", s.PutWaiting),
+		slog.Int("get_waiting", s.GetWaiting),
+		slog.Uint64("put", s.Put),
+		slog.Uint64("got", s.Got),
+		slog.Uint64("done", s.Done),
+		slog.Uint64("dropped", s.Dropped),
+		slog.Uint64("rejected", s.Rejected),
+		slog.Uint64("put_blocked", s.PutBlocked),
+		slog.Uint64("get_blocked", s.GetBlocked),
+		slog.Bool("shutdown", s.Shutdown),
+	)
 }
 
 // Stats returns the queue's figures, all of the same moment.
@@ -101,3 +128,7 @@ func (q *Queue[T]) String() string {
 	}
 	return fmt.Sprintf("%s queue %+v", order, q.Stats())
 }
+
+// LogValue returns the queue's figures as [Stats.LogValue] does. Without it,
+// slog's JSON handler would log the queue as {}. It shows no items.
+func (q *Queue[T]) LogValue() slog.Value { return q.Stats().LogValue() }

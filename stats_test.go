@@ -1,7 +1,10 @@
 package queue_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,4 +118,41 @@ func TestStringShowsTheFiguresAndNeverTheItems(t *testing.T) {
 		require.Regexp(t, "^"+want+` queue \{Len:1 Cap:3 .*Put:1 .*\}$`, q.String())
 		require.NotContains(t, q.String(), "secret")
 	}
+}
+
+func TestStatsGoesByTheSameNamesInJSONAndInLogs(t *testing.T) {
+	s := queue.Stats{Len: 1, Cap: 2, MaxLen: 3, Unfinished: 4, PutWaiting: 5, GetWaiting: 6, Put: 7, Got: 8,
+		Done: 9, Dropped: 10, Rejected: 11, PutBlocked: 12, GetBlocked: 13, Shutdown: true}
+	want := `{"len":1,"cap":2,"max_len":3,"unfinished":4,"put_waiting":5,"get_waiting":6,"put":7,"got":8,` +
+		`"done":9,"dropped":10,"rejected":11,"put_blocked":12,"get_blocked":13,"shutdown":true}`
+
+	text, err := json.Marshal(s)
+	require.NoError(t, err)
+	require.Equal(t, want, string(text))
+	require.Equal(t, want, logged(t, s))
+
+	var back queue.Stats
+	require.NoError(t, json.Unmarshal(text, &back))
+	require.Equal(t, s, back)
+}
+
+func TestALoggedQueueShowsItsFiguresAndNeverItsItems(t *testing.T) {
+	q := queue.New[string](3)
+	require.NoError(t, q.TryPut("secret"))
+	require.Equal(t, logged(t, q.Stats()), logged(t, q))
+	require.Contains(t, logged(t, q), `"len":1,"cap":3`)
+
+	var text bytes.Buffer
+	slog.New(slog.NewTextHandler(&text, nil)).Info("now", "queue", q)
+	require.Regexp(t, ` queue\.len=1 queue\.cap=3 .* queue\.put=1 .* queue\.shutdown=false\n$`, text.String())
+	require.NotContains(t, text.String(), "secret")
+}
+
+// logged returns what slog's JSON handler makes of value.
+func logged(t *testing.T, value any) string {
+	var text bytes.Buffer
+	slog.New(slog.NewJSONHandler(&text, nil)).Info("now", "queue", value)
+	var line struct{ Queue json.RawMessage }
+	require.NoError(t, json.Unmarshal(text.Bytes(), &line))
+	return string(line.Queue)
 }
