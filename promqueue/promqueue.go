@@ -1,4 +1,5 @@
-// Package promqueue exports the figures of a queue to Prometheus.
+// Package promqueue exports the figures of a queue to Prometheus. The
+// repository's folder grafana has a dashboard and alerts for them.
 package promqueue
 
 import (
