@@ -24,19 +24,52 @@ const defaultCoins = "BTC,ETH,SOL"
 
 // A config says what the pipeline does. The flags set it.
 type config struct {
-	url       string   // of the exchange; empty for the embedded one
-	coins     []string // to subscribe to
-	overflow  string
+	settings
+	url      string   // of the exchange; empty for the embedded one
+	coins    []string // to subscribe to
+	overflow string
+	bar      time.Duration // the width of a bar
+	db       string        // file; empty for memory
+	parquet  string        // file; empty for none
+	replay   *capture      // that the embedded exchange plays; nil for made-up trades
+	speed    float64       // of the replay; 0 for as fast as possible
+	duration time.Duration // until the feed is stopped; 0 for ever
+	json     bool
+}
+
+// settings are what can be changed while the pipeline runs.
+type settings struct {
 	capacity  int
 	workers   int
 	extraWork time.Duration // spent on each trade
-	bar       time.Duration // the width of a bar
-	db        string        // file; empty for memory
-	parquet   string        // file; empty for none
-	replay    *capture      // that the embedded exchange plays; nil for made-up trades
-	speed     float64       // of the replay; 0 for as fast as possible
-	duration  time.Duration // until the feed is stopped; 0 for ever
-	json      bool
+}
+
+// Beyond these, a slip of the finger would fill the memory, or keep a worker
+// from ending.
+const (
+	maxCapacity  = 10_000_000
+	maxWorkers   = 10_000
+	maxExtraWork = time.Minute
+)
+
+// define defines a flag for each setting; its value now is the default.
+func (s *settings) define(flags *flag.FlagSet) {
+	flags.IntVar(&s.capacity, "capacity", s.capacity, "how many trades may wait in the queue")
+	flags.IntVar(&s.workers, "workers", s.workers, "how many goroutines build bars")
+	flags.DurationVar(&s.extraWork, "work", s.extraWork, "extra `time` that a worker spends on each trade")
+}
+
+// check returns an error if a setting is out of its range.
+func (s settings) check() error {
+	switch {
+	case s.capacity < 1 || s.capacity > maxCapacity:
+		return fmt.Errorf("capacity %d: must be at least 1 and at most %d", s.capacity, maxCapacity)
+	case s.workers < 1 || s.workers > maxWorkers:
+		return fmt.Errorf("workers %d: must be at least 1 and at most %d", s.workers, maxWorkers)
+	case s.extraWork < 0 || s.extraWork > maxExtraWork:
+		return fmt.Errorf("work %v: must not be negative, and at most %v", s.extraWork, maxExtraWork)
+	}
+	return nil
 }
 
 // parseFlags returns what the arguments say. Help goes to w, and ends with
@@ -51,9 +84,8 @@ func parseFlags(args []string, w io.Writer) (c config, err error) {
 	flags.StringVar(&c.url, "url", "", "`address` of an exchange's WebSocket; without it, one is embedded")
 	coins := flags.String("coins", defaultCoins, "comma-separated `coins` to ask for; of a replay, all by default")
 	flags.StringVar(&c.overflow, "overflow", block, "what to do when the queue is full: block, drop-oldest or drop-newest")
-	flags.IntVar(&c.capacity, "capacity", 10_000, "how many trades may wait in the queue")
-	flags.IntVar(&c.workers, "workers", 4, "how many goroutines build bars")
-	flags.DurationVar(&c.extraWork, "work", 0, "extra `time` that a worker spends on each trade")
+	c.settings = settings{capacity: 10_000, workers: 4}
+	c.define(flags)
 	flags.DurationVar(&c.bar, "bar", time.Second, "width of a bar")
 	flags.StringVar(&c.db, "db", "", "DuckDB `file`; without it, the bars are kept in memory")
 	flags.StringVar(&c.parquet, "parquet", "", "also write the bars to this Parquet `file`")
@@ -72,12 +104,6 @@ func parseFlags(args []string, w io.Writer) (c config, err error) {
 		return c, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case c.overflow != block && c.overflow != dropOldest && c.overflow != dropNewest:
 		return c, fmt.Errorf("-overflow %s: must be %s, %s or %s", c.overflow, block, dropOldest, dropNewest)
-	case c.capacity < 1:
-		return c, fmt.Errorf("-capacity %d: must be at least 1", c.capacity)
-	case c.workers < 1:
-		return c, fmt.Errorf("-workers %d: must be at least 1", c.workers)
-	case c.extraWork < 0:
-		return c, fmt.Errorf("-work %v: must not be negative", c.extraWork)
 	case c.bar < time.Millisecond || c.bar%time.Microsecond != 0:
 		return c, fmt.Errorf("-bar %v: must be at least 1ms, and whole microseconds", c.bar)
 	case c.speed < 0 || math.IsNaN(c.speed) || math.IsInf(c.speed, 0):
@@ -87,15 +113,18 @@ func parseFlags(args []string, w io.Writer) (c config, err error) {
 	case c.url != "" && *replay != "":
 		return c, errors.New("-url and -replay: a replay is served by the embedded exchange; give one of them")
 	}
+	if err := c.check(); err != nil {
+		return c, fmt.Errorf("-%w", err)
+	}
 
+	if *replay != "" && !given["duration"] {
+		c.duration = 0
+	}
 	if *replay != "" {
 		if c.replay, err = openCapture(*replay); err != nil {
 			return c, fmt.Errorf("-replay: %w", err)
 		}
 		c.coins = c.replay.coins
-		if !given["duration"] {
-			c.duration = 0
-		}
 		if !given["coins"] {
 			return c, nil
 		}

@@ -24,6 +24,10 @@ type pipeline struct {
 
 	processed, dropped, drained atomic.Int64
 	stored                      atomic.Int64 // bars
+
+	mu      sync.Mutex   // guards settings and workers
+	workers *pool        // while the pipeline runs
+	delay   atomic.Int64 // extraWork, for the workers
 }
 
 // newPipeline returns a pipeline that reads from the exchange at url. upsert
@@ -35,6 +39,7 @@ func newPipeline(c config, url string, upsert func([]bar) (int, error), log *slo
 		bars:   newBars(c.bar),
 		upsert: upsert,
 	}
+	p.delay.Store(int64(c.extraWork))
 	p.feed = newFeed(url, c.coins, log, p.put)
 	return p
 }
@@ -55,10 +60,8 @@ func (p *pipeline) run(stop, now context.Context) error {
 		p.drained.Add(int64(len(p.queue.Shutdown(true))))
 	})
 
-	var workers sync.WaitGroup
-	for range p.workers {
-		workers.Go(func() { p.work(working) })
-	}
+	workers := newPool(working, p.work)
+	p.employ(workers)
 
 	flushed := make(chan error, 1)
 	built := make(chan struct{})
@@ -69,9 +72,49 @@ func (p *pipeline) run(stop, now context.Context) error {
 	_ = p.queue.Join(working) // all that came is merged into bars, or is not to be
 	halt()                    // nothing is left to halt: drains nothing
 	halting.Wait()
-	workers.Wait()
+	p.employ(nil)
+	workers.wait()
 	close(built)
 	return <-flushed
+}
+
+// employ makes workers those whose number the settings say; nil if their number
+// is not to change any more.
+func (p *pipeline) employ(workers *pool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.workers = workers
+	if workers != nil {
+		workers.resize(p.settings.workers)
+	}
+}
+
+// change changes the settings while the pipeline runs. If edit fails, or leaves
+// a setting out of its range, its error is returned and nothing changes.
+func (p *pipeline) change(edit func(*settings) error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.settings
+	if err := edit(&s); err != nil {
+		return err
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	p.settings = s
+	p.delay.Store(int64(s.extraWork))
+	p.queue.Resize(s.capacity)
+	if p.workers != nil {
+		p.workers.resize(s.workers)
+	}
+	return nil
+}
+
+// current returns the settings as they are now.
+func (p *pipeline) current() settings {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.settings
 }
 
 // put puts a trade into the queue, or drops one, as the overflow policy says.
@@ -103,9 +146,9 @@ func (p *pipeline) put(t trade) {
 // done.
 func (p *pipeline) work(ctx context.Context) {
 	for t := range p.queue.Tasks(ctx) {
-		if p.extraWork > 0 {
+		if delay := time.Duration(p.delay.Load()); delay > 0 {
 			select {
-			case <-time.After(p.extraWork):
+			case <-time.After(delay):
 			case <-ctx.Done():
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -178,6 +179,49 @@ func TestStoppingFinishesWhatWasReceived(t *testing.T) {
 	s := b.summary(coins)
 	require.NoError(t, s.check())
 	require.Equal(t, s.Received, s.Processed)
+}
+
+func TestChangingThePipelineInMidRunLosesNothingAndDoublesNothing(t *testing.T) {
+	const n = 30_000
+	b := newBed(t, func(_ *bed, publish func([]wireTrade) error) error { return publishAll(publish, n) },
+		"-capacity", "50", "-work", "1ms")
+	ended := make(chan struct{})
+	changes := 0
+	var changing sync.WaitGroup
+	changing.Go(func() {
+		for ; ; changes++ {
+			select {
+			case <-ended:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			require.NoError(t, b.change(func(s *settings) error {
+				*s = settings{1 + rand.IntN(100), 1 + rand.IntN(40), time.Duration(rand.IntN(2)) * time.Millisecond}
+				return nil
+			}))
+		}
+	})
+	s := b.end(t)
+	close(ended)
+	changing.Wait()
+	require.Greater(t, changes, 20)
+	require.EqualValues(t, n, s.Processed)
+	require.EqualValues(t, n, s.Coins["X"].Trades)
+	require.Equal(t, "3000", s.Coins["X"].Volume)
+	require.LessOrEqual(t, s.MaxDepth, 100)
+	require.NotZero(t, s.Blocked)
+	require.Nil(t, b.workers, "changes after the end still start workers")
+}
+
+func TestABadChangeChangesNothing(t *testing.T) {
+	b := newBed(t, func(*bed, func([]wireTrade) error) error { return nil })
+	before := b.current()
+	require.ErrorContains(t, b.change(func(s *settings) error { *s = settings{10, 0, 0}; return nil }), "workers 0")
+	refused := errors.New("refused")
+	require.Equal(t, refused, b.change(func(s *settings) error { s.workers = 9; return refused }))
+	require.Equal(t, before, b.current())
+	require.Equal(t, before.capacity, b.queue.Cap())
+	b.end(t)
 }
 
 func TestBarsAreTheSameInWhateverOrderTradesCome(t *testing.T) {
