@@ -28,8 +28,9 @@ type bar struct {
 type bars struct {
 	width time.Duration
 
-	mu   sync.Mutex
-	open map[barKey]*openBar
+	mu     sync.Mutex
+	open   map[barKey]*openBar
+	newest map[string]int64 // of each coin, the start of its last bar, in ns
 }
 
 type barKey struct {
@@ -45,7 +46,7 @@ type openBar struct {
 }
 
 func newBars(width time.Duration) *bars {
-	return &bars{width: width, open: make(map[barKey]*openBar)}
+	return &bars{width: width, open: make(map[barKey]*openBar), newest: make(map[string]int64)}
 }
 
 // earlier orders trades as they happened.
@@ -67,6 +68,7 @@ func (b *bars) add(t trade) {
 			bar:   bar{t.coin, start, t.price, t.price, t.price, t.price, t.size, 1},
 			first: t, last: t, changed: now, dirty: true,
 		}
+		b.newest[t.coin] = max(b.newest[t.coin], key.start)
 		return
 	}
 	if earlier(t, o.first) < 0 {
@@ -105,4 +107,19 @@ func (b *bars) changed() []bar {
 		return cmp.Or(a.start.Compare(b.start), strings.Compare(a.coin, b.coin))
 	})
 	return changed
+}
+
+// recent returns the bars of each coin's last n widths, by start.
+func (b *bars) recent(n int) map[string][]bar {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	recent := make(map[string][]bar)
+	for coin, newest := range b.newest {
+		for i := n - 1; i >= 0; i-- {
+			if o := b.open[barKey{coin, newest - int64(i)*int64(b.width)}]; o != nil {
+				recent[coin] = append(recent[coin], o.bar)
+			}
+		}
+	}
+	return recent
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ type config struct {
 	replay   *capture      // that the embedded exchange plays; nil for made-up trades
 	speed    float64       // of the replay; 0 for as fast as possible
 	duration time.Duration // until the feed is stopped; 0 for ever
+	http     string        // address that the page is served at; empty for none
 	json     bool
 }
 
@@ -91,7 +93,8 @@ func parseFlags(args []string, w io.Writer) (c config, err error) {
 	flags.StringVar(&c.parquet, "parquet", "", "also write the bars to this Parquet `file`")
 	replay := flags.String("replay", "", "recorded `file` that the embedded exchange plays")
 	flags.Float64Var(&c.speed, "speed", 1, "how many times as fast as recorded to replay; 0 for as fast as possible")
-	flags.DurationVar(&c.duration, "duration", 10*time.Second, "when to stop; 0 for never; a replay ends by itself unless this is given")
+	flags.DurationVar(&c.duration, "duration", 10*time.Second, "when to stop; 0 for never; unless this is given, a replay ends by itself, and -http runs until it is stopped")
+	flags.StringVar(&c.http, "http", "", "serve a live page and /metrics at this `address`, such as localhost:8080; without a host, on the loopback")
 	flags.BoolVar(&c.json, "json", false, "print the summary as one line of JSON")
 	if err := flags.Parse(args); err != nil {
 		return c, err
@@ -117,7 +120,17 @@ func parseFlags(args []string, w io.Writer) (c config, err error) {
 		return c, fmt.Errorf("-%w", err)
 	}
 
-	if *replay != "" && !given["duration"] {
+	if c.http != "" {
+		host, port, err := net.SplitHostPort(c.http)
+		if err != nil {
+			return c, fmt.Errorf("-http: %w", err)
+		}
+		if host == "" { // to net.Listen, every interface
+			c.http = net.JoinHostPort("127.0.0.1", port)
+		}
+	}
+	// Somebody who watches, or who plays a file, wants all of it.
+	if (c.http != "" || *replay != "") && !given["duration"] {
 		c.duration = 0
 	}
 	if *replay != "" {

@@ -7,7 +7,11 @@
 //
 //	go run ./examples/marketdata -url wss://api.hyperliquid.xyz/ws -coins BTC,ETH -duration 0
 //
-// it reads real ones until it is interrupted.
+// it reads real ones until it is interrupted. With
+//
+//	go run ./examples/marketdata -http localhost:8080
+//
+// it shows itself at work to a browser, where its workers can be slowed down.
 package main
 
 import (
@@ -21,6 +25,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -59,10 +64,10 @@ func interrupts() (first, second context.Context) {
 
 // run runs the pipeline from the exchange to the summary.
 func run(c config, stop, now context.Context, out io.Writer, log *slog.Logger) (err error) {
+	stop, shutdown := context.WithCancel(stop)
+	defer shutdown()
 	if c.duration > 0 {
-		var cancel context.CancelFunc
-		stop, cancel = context.WithTimeout(stop, c.duration)
-		defer cancel()
+		defer time.AfterFunc(c.duration, shutdown).Stop()
 	}
 	url := c.url
 	var embedded *exchange
@@ -80,6 +85,14 @@ func run(c config, stop, now context.Context, out io.Writer, log *slog.Logger) (
 	defer func() { err = errors.Join(err, store.close()) }()
 
 	p := newPipeline(c, url, store.upsert, log)
+	var live *page
+	if c.http != "" {
+		if live, err = servePage(c.http, p, shutdown); err != nil {
+			return err
+		}
+		defer live.close()
+		fmt.Fprintf(out, "live at %s\n", live.url)
+	}
 	monitoring, endMonitor := context.WithCancel(context.Background())
 	var monitor sync.WaitGroup
 	monitor.Go(func() { p.monitor(monitoring, out) })
@@ -105,6 +118,9 @@ func run(c config, stop, now context.Context, out io.Writer, log *slog.Logger) (
 		return err
 	}
 	s := p.summary(coins)
+	if live != nil {
+		live.end(s)
+	}
 	if c.json {
 		err = s.writeJSON(out)
 	} else {

@@ -18,24 +18,32 @@ const (
 	high     = 0.8
 )
 
-// figures are what the monitor shows, and what the next line's rates are
-// counted from.
+// figures are what the monitor and the page show, and what the next ones' rates
+// are counted from.
 type figures struct {
-	received, processed, dropped, stored int64
-	depth, capacity, parked, unfinished  int
+	Received   int64 `json:"received"`
+	Processed  int64 `json:"processed"`
+	Dropped    int64 `json:"dropped"`
+	Stored     int64 `json:"stored"` // bars
+	Depth      int   `json:"depth"`
+	Capacity   int   `json:"capacity"`
+	Parked     int   `json:"parked"` // producers
+	Unfinished int   `json:"unfinished"`
+	Draining   bool  `json:"draining"` // no more are let in
 }
 
 func (p *pipeline) figures() figures {
 	s := p.queue.Stats()
 	return figures{
-		received:   p.feed.received.Load(),
-		processed:  p.processed.Load(),
-		dropped:    p.dropped.Load(),
-		stored:     p.stored.Load(),
-		depth:      s.Len,
-		capacity:   s.Cap,
-		parked:     s.PutWaiting,
-		unfinished: s.Unfinished,
+		Received:   p.feed.received.Load(),
+		Processed:  p.processed.Load(),
+		Dropped:    p.dropped.Load(),
+		Stored:     p.stored.Load(),
+		Depth:      s.Len,
+		Capacity:   s.Cap,
+		Parked:     s.PutWaiting,
+		Unfinished: s.Unfinished,
+		Draining:   s.Shutdown,
 	}
 }
 
@@ -66,8 +74,8 @@ func isTerminal(w io.Writer) bool {
 func (f figures) line(last figures, since time.Duration, now time.Time, colour bool) string {
 	rate := func(n int64) int64 { return int64(float64(n) / since.Seconds()) }
 	return fmt.Sprintf("%s  in %6d/s  out %6d/s  depth %5d of %d %s  parked %d  unfinished %d  dropped %d  bars %d",
-		now.Format(time.TimeOnly), rate(f.received-last.received), rate(f.processed-last.processed),
-		f.depth, f.capacity, gauge(f.depth, f.capacity, colour), f.parked, f.unfinished, f.dropped, f.stored)
+		now.Format(time.TimeOnly), rate(f.Received-last.Received), rate(f.Processed-last.Processed),
+		f.Depth, f.Capacity, gauge(f.Depth, f.Capacity, colour), f.Parked, f.Unfinished, f.Dropped, f.Stored)
 }
 
 // gauge draws how full the queue is, and says whether that is much.

@@ -224,6 +224,27 @@ func TestABadChangeChangesNothing(t *testing.T) {
 	b.end(t)
 }
 
+func TestRecentBarsAreTheLastOnesOfEachCoin(t *testing.T) {
+	b := newBars(time.Second)
+	for _, id := range []int{9_000, 0, 1_000, 10_500, 8_000, 4_000} { // ms; one bar each
+		tr, err := trades(id, 1)[0].parse()
+		require.NoError(t, err)
+		b.add(tr)
+		tr.coin, tr.time = "Y", tr.time.Add(-time.Hour)
+		b.add(tr)
+	}
+	recent := b.recent(7) // those of 4 to 10 s
+	require.Len(t, recent, 2)
+	for coin, shift := range map[string]time.Duration{"X": 0, "Y": -time.Hour} {
+		var starts []int64
+		for _, bar := range recent[coin] {
+			require.Equal(t, coin, bar.coin)
+			starts = append(starts, bar.start.Add(-shift).UnixMilli()-1_700_000_000_000)
+		}
+		require.Equal(t, []int64{4_000, 8_000, 9_000, 10_000}, starts)
+	}
+}
+
 func TestBarsAreTheSameInWhateverOrderTradesCome(t *testing.T) {
 	all := trades(0, 2500)
 	for i := range all { // several in each ms, so that ids decide
