@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// A cell is one line of the comparison: a workload with its parameters, done by
+// the queue and by its peers.
+type cell struct {
+	name    string   // workload/key=value/...
+	metrics []string // what a round measures, with units
+	items   int      // in a round; 0: as many as take the time that a round should
+	rounds  int      // at most; 0: as many as are asked for
+	sides   []side   // the queue first
+}
+
+// A side is what one peer does for a cell.
+type side struct {
+	peer string
+	// apart says that this side is too slow to do as many items as the others
+	// in a reasonable time. It does as many as fit; times are an item's anyway.
+	apart bool
+	// prepare makes what outlives a round, if anything does.
+	prepare func() (trial, error)
+}
+
+// A trial does a round; close ends it, if there is something to end.
+type trial struct {
+	run   func(items int) (sample, error)
+	close func()
+}
+
+// A sample is what a round of one side measured.
+type sample struct {
+	Items  int       `json:"items"`
+	Values []float64 `json:"values"` // one for each metric of the cell
+	Allocs float64   `json:"allocs"` // an item
+
+	elapsed time.Duration
+}
+
+// timed measures body, which moves so many items. The garbage of what came
+// before is collected first, so that nobody pays for another.
+func timed(items int, body func()) sample {
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	body()
+	elapsed := time.Since(start)
+	runtime.ReadMemStats(&after)
+	n := float64(items)
+	return sample{
+		Items:   items,
+		Values:  []float64{float64(elapsed.Nanoseconds()) / n},
+		Allocs:  float64(after.Mallocs-before.Mallocs) / n,
+		elapsed: elapsed,
+	}
+}
+
+// measure does so many rounds of the cell, each side once in each, and returns
+// the samples of each side. The order of the sides is turned round from one
+// round to the next. It stops early, without a result, when ctx is done.
+func (c cell) measure(ctx context.Context, rounds int, target time.Duration) ([][]sample, error) {
+	trials := make([]trial, len(c.sides))
+	for i, s := range c.sides {
+		t, err := s.prepare()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %s: %w", c.name, s.peer, err)
+		}
+		if t.close != nil {
+			defer t.close()
+		}
+		trials[i] = t
+	}
+	items := make([]int, len(c.sides))
+	if c.items > 0 {
+		for i := range items {
+			items[i] = c.items
+		}
+	} else if err := c.calibrate(ctx, trials, items, target); err != nil {
+		return nil, err
+	}
+	if c.rounds > 0 {
+		rounds = min(rounds, c.rounds)
+	}
+	samples := make([][]sample, len(c.sides))
+	order := make([]int, len(c.sides))
+	for i := range order {
+		order[i] = i
+	}
+	for range rounds {
+		for _, i := range order {
+			s, err := c.round(ctx, i, trials[i], items[i])
+			if err != nil {
+				return nil, err
+			}
+			samples[i] = append(samples[i], s)
+		}
+		slices.Reverse(order)
+	}
+	return samples, nil
+}
+
+func (c cell) round(ctx context.Context, i int, t trial, items int) (sample, error) {
+	if err := ctx.Err(); err != nil {
+		return sample{}, err
+	}
+	s, err := t.run(items)
+	if err != nil {
+		return s, fmt.Errorf("%s: %s: %w", c.name, c.sides[i].peer, err)
+	}
+	return s, nil
+}
+
+// slowest bounds how many times as long as the queue a side may take for a
+// round before all get fewer items.
+const slowest = 4
+
+// calibrate finds how many items the queue moves in the time that a round
+// should take, and gives all sides as many, or fewer if one is slow.
+func (c cell) calibrate(ctx context.Context, trials []trial, items []int, target time.Duration) error {
+	const least = 256 // some for each goroutine
+	common := 0
+	for i, t := range trials {
+		n := least
+		var s sample
+		for {
+			var err error
+			if s, err = c.round(ctx, i, t, n); err != nil {
+				return err
+			}
+			if s.elapsed >= target/8 || n >= 1<<30 {
+				break
+			}
+			n *= 2
+		}
+		limit := target
+		if i > 0 && !c.sides[i].apart {
+			limit *= slowest
+		}
+		fit := max(least, int(float64(n)*float64(limit)/float64(s.elapsed)))
+		switch {
+		case c.sides[i].apart:
+			items[i] = fit
+		case common == 0:
+			common = fit
+		default:
+			common = min(common, fit)
+		}
+	}
+	for i := range items {
+		if !c.sides[i].apart {
+			items[i] = common
+		}
+	}
+	return nil
+}

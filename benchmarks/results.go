@@ -1,0 +1,104 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"text/tabwriter"
+)
+
+// A result is what was measured for a cell.
+type result struct {
+	Cell    string   `json:"cell"`
+	Metrics []string `json:"metrics"`
+	Sides   []rounds `json:"sides"` // the queue first
+}
+
+// rounds are the samples of one side, in the order in which they were taken.
+type rounds struct {
+	Peer    string   `json:"peer"`
+	Samples []sample `json:"samples"`
+}
+
+// values returns what each round measured for a metric.
+func (r rounds) values(metric int) []float64 {
+	values := make([]float64, len(r.Samples))
+	for i, s := range r.Samples {
+		values[i] = s.Values[metric]
+	}
+	return values
+}
+
+// allocs returns the median of the allocations an item.
+func (r rounds) allocs() float64 {
+	values := make([]float64, len(r.Samples))
+	for i, s := range r.Samples {
+		values[i] = s.Allocs
+	}
+	return quartilesOf(values).median
+}
+
+// ratios returns the queue's value divided by that of a side, round by round:
+// what slows a round of the machine's down slows both.
+func (r result) ratios(side, metric int) []float64 {
+	queue, peer := r.Sides[0].values(metric), r.Sides[side].values(metric)
+	ratios := make([]float64, len(queue))
+	for i := range queue {
+		ratios[i] = queue[i] / peer[i]
+	}
+	return ratios
+}
+
+// quartiles are the median and the values below which a quarter and three
+// quarters of the others lie.
+type quartiles struct{ low, median, high float64 }
+
+// quartilesOf returns the quartiles of some values, interpolated linearly
+// between the two nearest.
+func quartilesOf(values []float64) quartiles {
+	sorted := slices.Sorted(slices.Values(values))
+	at := func(share float64) float64 {
+		if len(sorted) == 0 {
+			return math.NaN()
+		}
+		place := share * float64(len(sorted)-1)
+		below := int(place)
+		above := min(below+1, len(sorted)-1)
+		return sorted[below] + (place-float64(below))*(sorted[above]-sorted[below])
+	}
+	return quartiles{at(0.25), at(0.5), at(0.75)}
+}
+
+// writeTable writes a line for each cell, metric and peer.
+func writeTable(w io.Writer, results []result) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "cell\tmetric\tpeer\tqueue\tpeer\tqueue/peer\tquartiles\tallocs queue\tallocs peer")
+	for _, r := range results {
+		for m, metric := range r.Metrics {
+			queue := quartilesOf(r.Sides[0].values(m))
+			for i, side := range r.Sides {
+				if i == 0 && len(r.Sides) > 1 {
+					continue
+				}
+				peer := quartilesOf(side.values(m))
+				ratio := quartilesOf(r.ratios(i, m))
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.2f\t%.2f-%.2f\t%.2f\t%.2f\n", r.Cell, metric, side.Peer,
+					figure(queue.median), figure(peer.median), ratio.median, ratio.low, ratio.high,
+					r.Sides[0].allocs(), side.allocs())
+			}
+		}
+	}
+	return t.Flush()
+}
+
+// figure renders a value with three digits, or all of those before the point.
+func figure(v float64) string {
+	switch {
+	case v >= 100:
+		return fmt.Sprintf("%.0f", v)
+	case v >= 10:
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.2f", v)
+}

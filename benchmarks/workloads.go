@@ -1,0 +1,532 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+)
+
+// A kind of context to wait with: one that never ends, or one that can be
+// cancelled and is not.
+type kind string
+
+const (
+	background kind = "background"
+	cancel     kind = "cancel"
+)
+
+func (k kind) context() (context.Context, context.CancelFunc) {
+	if k == background {
+		return context.Background(), func() {}
+	}
+	return context.WithCancel(context.Background())
+}
+
+// constructor returns how p is made for a context of this kind; nil if it can't
+// be.
+func (k kind) constructor(p peer) func(capacity int) transport {
+	if k == background {
+		return p.plain
+	}
+	return p.cancellable
+}
+
+// perItem is the metric of all cells that move as many items as they can.
+var perItem = []string{"ns an item"}
+
+// cells returns all that is measured, in the order in which it is reported.
+func cells() []cell {
+	var all []cell
+	for _, k := range []kind{background, cancel} {
+		all = append(all, solo(k))
+	}
+	all = append(all, try())
+	for _, shape := range [][2]int{{1, 1}, {4, 4}, {8, 1}, {1, 8}, {64, 64}} {
+		for _, capacity := range []int{1, 128, 8192, 0} {
+			for _, k := range []kind{background, cancel} {
+				all = append(all, pipeline(shape[0], shape[1], capacity, k))
+			}
+		}
+	}
+	for _, shape := range [][2]int{{1, 1}, {4, 4}} {
+		all = append(all, join(shape[0], shape[1]))
+	}
+	for _, workers := range []int{1, 4} {
+		all = append(all, tasks(workers))
+	}
+	for _, size := range []int{8, 64, 512} {
+		for _, k := range []kind{background, cancel} {
+			all = append(all, batches(size, k))
+		}
+	}
+	for _, waiting := range []int{1_000, 100_000, 1_000_000} {
+		for _, rising := range []bool{false, true} {
+			all = append(all, priority(waiting, rising))
+		}
+	}
+	for _, waiting := range []int{1_000, 100_000, 1_000_000} {
+		all = append(all, sorting(waiting))
+	}
+	all = append(all, lifo(1_000))
+	for _, capacity := range []int{128, 8192} {
+		all = append(all, dropping(capacity))
+	}
+	return all
+}
+
+// each turns a run into a side's prepare, for what starts anew in each round.
+func each(run func(items int) (sample, error)) func() (trial, error) {
+	return func() (trial, error) { return trial{run: run}, nil }
+}
+
+// over opens a transport, runs body over it, and closes it.
+func over[T transport](open func() T, body func(t T) (sample, error)) (sample, error) {
+	t := open()
+	s, err := body(t)
+	if c, ok := any(t).(closer); ok && err == nil {
+		c.close()
+	}
+	return s, err
+}
+
+// solo puts and gets on one goroutine: what an uncontended item costs.
+func solo(k kind) cell {
+	c := cell{name: fmt.Sprintf("solo/ctx=%s", k), metrics: perItem}
+	for _, p := range peers {
+		open := k.constructor(p)
+		if open == nil {
+			continue
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			return over(func() transport { return open(p.bound(128)) }, func(t transport) (sample, error) {
+				ctx, stop := k.context()
+				defer stop()
+				return putAndGet(ctx, t, items)
+			})
+		})})
+	}
+	return c
+}
+
+func putAndGet(ctx context.Context, t transport, items int) (s sample, err error) {
+	s = timed(items, func() {
+		for i := range items {
+			if err = t.put(ctx, i); err != nil {
+				return
+			}
+			if _, err = t.get(ctx); err != nil {
+				return
+			}
+		}
+	})
+	return s, err
+}
+
+// try is solo without waiting.
+func try() cell {
+	c := cell{name: "try", metrics: perItem}
+	for _, p := range peers {
+		if p.plain == nil {
+			continue
+		}
+		if _, ok := p.plain(p.bound(128)).(trier); !ok {
+			continue
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			t := p.plain(p.bound(128)).(trier)
+			moved := 0
+			s := timed(items, func() {
+				for i := range items {
+					if !t.tryPut(i) {
+						return
+					}
+					if _, ok := t.tryGet(); !ok {
+						return
+					}
+					moved++
+				}
+			})
+			return s, account(moved, items)
+		})})
+	}
+	return c
+}
+
+func account(got, want int) error {
+	if got != want {
+		return fmt.Errorf("items were lost or doubled: %d for %d", got, want)
+	}
+	return nil
+}
+
+// share calls work in k goroutines, each with its part of the numbers below n.
+// They wait for start before they begin; share returns when all are ready to.
+func share(wg *sync.WaitGroup, start <-chan struct{}, k, n int, work func(from, to int) error, fail func(error)) {
+	var ready sync.WaitGroup
+	ready.Add(k)
+	for i := range k {
+		wg.Go(func() {
+			ready.Done()
+			<-start
+			if err := work(n*i/k, n*(i+1)/k); err != nil {
+				fail(err)
+			}
+		})
+	}
+	ready.Wait()
+}
+
+// race runs producers and consumers that move the numbers below items. Behind a
+// barrier they all start at once, so that no side is parked before the other
+// begins. It checks that what came out is what went in.
+func race(producers, consumers, items int, produce func(from, to int) error, consume func(n int, sum *int) error) (sample, error) {
+	var wg sync.WaitGroup
+	var fault atomic.Pointer[error]
+	var total atomic.Int64
+	fail := func(err error) { fault.CompareAndSwap(nil, &err) }
+	start := make(chan struct{})
+	share(&wg, start, producers, items, produce, fail)
+	share(&wg, start, consumers, items, func(from, to int) error {
+		sum := 0
+		err := consume(to-from, &sum)
+		total.Add(int64(sum))
+		return err
+	}, fail)
+	s := timed(items, func() {
+		close(start)
+		wg.Wait()
+	})
+	if err := fault.Load(); err != nil {
+		return s, *err
+	}
+	return s, account(int(total.Load()), items*(items-1)/2)
+}
+
+// pipeline has producers put and consumers get, all at once.
+func pipeline(producers, consumers, capacity int, k kind) cell {
+	c := cell{name: fmt.Sprintf("pipeline/shape=%d:%d/%s/ctx=%s", producers, consumers, bound(capacity), k), metrics: perItem}
+	for _, p := range peers {
+		open := k.constructor(p)
+		if open == nil || !p.holds(capacity) {
+			continue
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			return over(func() transport { return open(capacity) }, func(t transport) (sample, error) {
+				ctx, stop := k.context()
+				defer stop()
+				return race(producers, consumers, items, putting(ctx, t), func(n int, sum *int) error {
+					for range n {
+						item, err := t.get(ctx)
+						if err != nil {
+							return err
+						}
+						*sum += item
+					}
+					return nil
+				})
+			})
+		})})
+	}
+	return c
+}
+
+func bound(capacity int) string {
+	if capacity == 0 {
+		return "cap=none"
+	}
+	return fmt.Sprintf("cap=%d", capacity)
+}
+
+func putting(ctx context.Context, t transport) func(from, to int) error {
+	return func(from, to int) error {
+		for i := from; i < to; i++ {
+			if err := t.put(ctx, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// trackers is the sides of the cells that track what is unfinished.
+func trackers(run func(ctx context.Context, t tracker, items int) (sample, error)) (sides []side) {
+	for _, p := range peers {
+		if p.tracking == nil {
+			continue
+		}
+		sides = append(sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			ctx, stop := cancel.context()
+			defer stop()
+			return run(ctx, p.tracking(128), items)
+		})})
+	}
+	return sides
+}
+
+// join is a pipeline whose consumers mark each item done; at the end all are
+// waited for.
+func join(producers, consumers int) cell {
+	return cell{
+		name:    fmt.Sprintf("join/shape=%d:%d/cap=128/ctx=cancel", producers, consumers),
+		metrics: perItem,
+		sides: trackers(func(ctx context.Context, t tracker, items int) (sample, error) {
+			s, err := race(producers, consumers, items, putting(ctx, t), func(n int, sum *int) error {
+				for range n {
+					item, err := t.get(ctx)
+					if err != nil {
+						return err
+					}
+					*sum += item
+					t.taskDone()
+				}
+				return nil
+			})
+			if err != nil {
+				return s, err
+			}
+			return s, t.join(ctx)
+		}),
+	}
+}
+
+// tasks has workers loop over the items, which marks them done, and one producer
+// that waits until all are.
+func tasks(workers int) cell {
+	return cell{
+		name:    fmt.Sprintf("tasks/shape=1:%d/cap=128/ctx=cancel", workers),
+		metrics: perItem,
+		sides: trackers(func(ctx context.Context, t tracker, items int) (sample, error) {
+			produce := func(from, to int) error {
+				if err := putting(ctx, t)(from, to); err != nil {
+					return err
+				}
+				if err := t.join(ctx); err != nil {
+					return err
+				}
+				t.close()
+				return nil
+			}
+			return race(1, workers, items, produce, func(_ int, sum *int) error {
+				t.tasks(ctx, func(item int) { *sum += item })
+				return nil
+			})
+		}),
+	}
+}
+
+// batches moves so many items in a call, from one goroutine to one. A channel
+// has no batches: it moves the items one by one.
+func batches(size int, k kind) cell {
+	const capacity = 8192
+	c := cell{name: fmt.Sprintf("batch/size=%d/cap=%d/ctx=%s", size, capacity, k), metrics: perItem}
+	for _, p := range peers {
+		open := k.constructor(p)
+		if open == nil {
+			continue
+		}
+		_, batching := open(p.bound(capacity)).(batcher)
+		if !batching && p.module != "" || p.spins || p.minCapacity == 0 && !batching {
+			continue
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			ctx, stop := k.context()
+			defer stop()
+			t := open(p.bound(capacity))
+			b, ok := t.(batcher)
+			if !ok {
+				b = oneByOne{t}
+			}
+			produce := func(from, to int) error {
+				batch := make([]int, size)
+				for i := from; i < to; i += size {
+					part := batch[:min(size, to-i)]
+					for j := range part {
+						part[j] = i + j
+					}
+					if err := b.putBatch(ctx, part); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			return race(1, 1, items, produce, func(n int, sum *int) error {
+				dst := make([]int, size)
+				for n > 0 {
+					got, err := b.getBatch(ctx, dst[:min(size, n)])
+					if err != nil {
+						return err
+					}
+					for _, item := range dst[:got] {
+						*sum += item
+					}
+					n -= got
+				}
+				return nil
+			})
+		})})
+	}
+	return c
+}
+
+// oneByOne is how a batch goes through what knows none.
+type oneByOne struct{ transport }
+
+func (o oneByOne) putBatch(ctx context.Context, items []int) error {
+	for _, item := range items {
+		if err := o.put(ctx, item); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (o oneByOne) getBatch(ctx context.Context, dst []int) (n int, err error) {
+	dst[0], err = o.get(ctx)
+	return 1, err
+}
+
+// keyMask wraps the index into a table of random numbers. It is a table, so that
+// making them costs no side anything.
+const keyMask = 1<<16 - 1
+
+var random = func() []int {
+	r := rand.New(rand.NewPCG(1, 2))
+	numbers := make([]int, keyMask+1)
+	for i := range numbers {
+		numbers[i] = r.IntN(1 << 40)
+	}
+	return numbers
+}()
+
+// priority gets and puts beside so many items that wait. Random keys are those
+// of a simulation: the key that was gotten and a random step beyond. (Keys
+// drawn anew each time would soon all be lower than those that wait.) Rising
+// keys are those of a clock: each is higher than all before.
+func priority(waiting int, rising bool) cell {
+	keys := "random"
+	if rising {
+		keys = "rising"
+	}
+	c := cell{name: fmt.Sprintf("priority/waiting=%d/keys=%s", waiting, keys), metrics: perItem}
+	for _, p := range peers {
+		if p.priority == nil {
+			continue
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: func() (trial, error) {
+			ctx := context.Background()
+			t := p.priority()
+			next := 0
+			for next < waiting {
+				key := next
+				if !rising {
+					key = random[next&keyMask] + next
+				}
+				if err := t.put(ctx, key); err != nil {
+					return trial{}, err
+				}
+				next++
+			}
+			return trial{run: func(items int) (s sample, err error) {
+				s = timed(items, func() {
+					for range items {
+						var key int
+						if key, err = t.get(ctx); err != nil {
+							return
+						}
+						key += random[next&keyMask]
+						if rising {
+							key = next
+						}
+						if err = t.put(ctx, key); err != nil {
+							return
+						}
+						next++
+					}
+				})
+				return s, err
+			}}, nil
+		}})
+	}
+	return c
+}
+
+// sorting puts so many random keys and then gets them all.
+func sorting(n int) cell {
+	c := cell{name: fmt.Sprintf("priority/burst=%d/keys=random", n), metrics: perItem, items: n}
+	for _, p := range peers {
+		if p.priority == nil || n > 100_000 && p.name == "Workiva PriorityQueue" {
+			continue
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (s sample, err error) {
+			ctx := context.Background()
+			t := p.priority()
+			last, ordered := 0, true
+			s = timed(items, func() {
+				for i := range items {
+					if err = t.put(ctx, random[i&keyMask]^i); err != nil {
+						return
+					}
+				}
+				for range items {
+					var item int
+					if item, err = t.get(ctx); err != nil {
+						return
+					}
+					ordered = ordered && last <= item
+					last = item
+				}
+			})
+			if err == nil && !ordered {
+				err = fmt.Errorf("items came out of order")
+			}
+			return s, err
+		})})
+	}
+	return c
+}
+
+// lifo puts and gets on top of so many items that wait.
+func lifo(waiting int) cell {
+	c := cell{name: fmt.Sprintf("lifo/waiting=%d", waiting), metrics: perItem}
+	for _, p := range peers {
+		if p.lifo == nil {
+			continue
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			ctx := context.Background()
+			t := p.lifo()
+			for i := range waiting {
+				if err := t.put(ctx, i); err != nil {
+					return sample{}, err
+				}
+			}
+			return putAndGet(ctx, t, items)
+		})})
+	}
+	return c
+}
+
+// dropping puts into a full queue, which drops its oldest item for it.
+func dropping(capacity int) cell {
+	c := cell{name: fmt.Sprintf("drop-oldest/cap=%d", capacity), metrics: perItem}
+	for _, p := range peers {
+		if p.dropping == nil {
+			continue
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			return over(func() dropper { return p.dropping(capacity) }, func(d dropper) (sample, error) {
+				for i := range capacity {
+					d.forcePut(i)
+				}
+				return timed(items, func() {
+					for i := range items {
+						d.forcePut(i)
+					}
+				}), nil
+			})
+		})})
+	}
+	return c
+}
