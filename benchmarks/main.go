@@ -41,6 +41,8 @@ type config struct {
 	run    *regexp.Regexp
 	rounds int
 	time   time.Duration
+	python string
+	out    string
 }
 
 func parseFlags(args []string, usage io.Writer) (config, error) {
@@ -50,6 +52,8 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	pattern := flags.String("run", "", "measure the cells and peers whose `name` (workload/parameters/peer=...) matches this regular expression")
 	flags.IntVar(&c.rounds, "rounds", 9, "how many rounds each side does")
 	flags.DurationVar(&c.time, "time", 20*time.Millisecond, "how long the queue's round takes, about")
+	flags.StringVar(&c.python, "python", "", "measure the queues of the Python interpreter at `path` too")
+	flags.StringVar(&c.out, "out", "", "write BENCHMARKS.md, charts and the raw rounds into `dir`, and the short table into its README.md if that has a place for it")
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}
@@ -87,7 +91,16 @@ func selected(all []cell, pattern *regexp.Regexp) (some []cell) {
 
 // run measures what c asks for, reports its progress, and prints the table.
 func run(ctx context.Context, c config, out, progress io.Writer) error {
-	chosen := selected(cells(), c.run)
+	all := cells()
+	if c.python != "" {
+		python, err := startPython(ctx, c.python, progress)
+		if err != nil {
+			return fmt.Errorf("-python: %w", err)
+		}
+		defer python.close()
+		python.join(all)
+	}
+	chosen := selected(all, c.run)
 	if len(chosen) == 0 {
 		return fmt.Errorf("-run: no cell matches %q", c.run)
 	}
@@ -95,16 +108,12 @@ func run(ctx context.Context, c config, out, progress io.Writer) error {
 	for i, cell := range chosen {
 		fmt.Fprintf(progress, "%3d/%d  %s", i+1, len(chosen), cell.name)
 		start := time.Now()
-		samples, err := cell.measure(ctx, c.rounds, c.time)
+		r, err := cell.measure(ctx, c.rounds, c.time)
 		if err != nil {
 			fmt.Fprintln(progress)
 			return err
 		}
 		fmt.Fprintf(progress, "  %.1fs\n", time.Since(start).Seconds())
-		r := result{Cell: cell.name, Metrics: cell.metrics}
-		for i, s := range cell.sides {
-			r.Sides = append(r.Sides, rounds{s.peer, samples[i]})
-		}
 		results = append(results, r)
 	}
 	return writeTable(out, results)

@@ -16,6 +16,7 @@ type cell struct {
 	items   int      // in a round; 0: as many as take the time that a round should
 	rounds  int      // at most; 0: as many as are asked for
 	sides   []side   // the queue first
+	python  *request // the same for a queue of Python's, if it is asked for
 }
 
 // A side is what one peer does for a cell.
@@ -36,10 +37,8 @@ type trial struct {
 
 // A sample is what a round of one side measured.
 type sample struct {
-	Items  int       `json:"items"`
-	Values []float64 `json:"values"` // one for each metric of the cell
-	Allocs float64   `json:"allocs"` // an item
-
+	values  []float64 // one for each metric of the cell
+	allocs  float64   // an item
 	elapsed time.Duration
 }
 
@@ -55,22 +54,22 @@ func timed(items int, body func()) sample {
 	runtime.ReadMemStats(&after)
 	n := float64(items)
 	return sample{
-		Items:   items,
-		Values:  []float64{float64(elapsed.Nanoseconds()) / n},
-		Allocs:  float64(after.Mallocs-before.Mallocs) / n,
+		values:  []float64{float64(elapsed.Nanoseconds()) / n},
+		allocs:  float64(after.Mallocs-before.Mallocs) / n,
 		elapsed: elapsed,
 	}
 }
 
-// measure does so many rounds of the cell, each side once in each, and returns
-// the samples of each side. The order of the sides is turned round from one
-// round to the next. It stops early, without a result, when ctx is done.
-func (c cell) measure(ctx context.Context, rounds int, target time.Duration) ([][]sample, error) {
+// measure does so many rounds of the cell, each side once in each. The order of
+// the sides is turned round from one round to the next. It stops early, without
+// a result, when ctx is done.
+func (c cell) measure(ctx context.Context, n int, target time.Duration) (result, error) {
+	none := result{}
 	trials := make([]trial, len(c.sides))
 	for i, s := range c.sides {
 		t, err := s.prepare()
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", c.name, s.peer, err)
+			return none, fmt.Errorf("%s: %s: %w", c.name, s.peer, err)
 		}
 		if t.close != nil {
 			defer t.close()
@@ -83,27 +82,28 @@ func (c cell) measure(ctx context.Context, rounds int, target time.Duration) ([]
 			items[i] = c.items
 		}
 	} else if err := c.calibrate(ctx, trials, items, target); err != nil {
-		return nil, err
+		return none, err
 	}
 	if c.rounds > 0 {
-		rounds = min(rounds, c.rounds)
+		n = min(n, c.rounds)
 	}
-	samples := make([][]sample, len(c.sides))
+	r := result{Cell: c.name, Metrics: c.metrics, Sides: make([]rounds, len(c.sides))}
 	order := make([]int, len(c.sides))
-	for i := range order {
+	for i, s := range c.sides {
 		order[i] = i
+		r.Sides[i] = rounds{Peer: s.peer, Items: items[i], Values: make([][]float64, len(c.metrics))}
 	}
-	for range rounds {
+	for range n {
 		for _, i := range order {
 			s, err := c.round(ctx, i, trials[i], items[i])
 			if err != nil {
-				return nil, err
+				return none, err
 			}
-			samples[i] = append(samples[i], s)
+			r.Sides[i].add(s)
 		}
 		slices.Reverse(order)
 	}
-	return samples, nil
+	return r, nil
 }
 
 func (c cell) round(ctx context.Context, i int, t trial, items int) (sample, error) {

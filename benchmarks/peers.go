@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"strings"
 
 	"github.com/boundq/queue"
 )
@@ -52,7 +53,7 @@ type closer interface{ close() }
 type peer struct {
 	name   string
 	module string // path of the module it comes from; none for the standard library
-	lacks  string // what it does not do that the queue does
+	note   string // what its constructors do not say, and the queue does otherwise
 
 	minCapacity int  // the smallest bound it can have; 0: it can't be bounded
 	unbounded   bool // it can be without a bound: capacity 0
@@ -82,75 +83,75 @@ var peers = []peer{
 		tracking:    func(capacity int) tracker { return ours{queue.New[int](capacity)} },
 	},
 	{
-		name: "chan", lacks: "no context, no join, must have a bound; nobody may send after the close",
+		name: "chan", note: "a send after the close panics",
 		minCapacity: 1,
 		plain:       func(capacity int) transport { return plainChan(make(chan int, capacity)) },
 		dropping:    func(capacity int) dropper { return plainChan(make(chan int, capacity)) },
 	},
 	{
-		name: "chan+select", lacks: "no join, must have a bound; nobody may send after the close",
+		name: "chan+select", note: "a send after the close panics",
 		minCapacity: 1,
 		cancellable: func(capacity int) transport { return selectChan(make(chan int, capacity)) },
 	},
 	{
-		name: "chan+select+WaitGroup", lacks: "Wait heeds no context; must have a bound; nobody may send after the close",
+		name: "chan+select+WaitGroup", note: "Wait heeds no context; a send after the close panics",
 		minCapacity: 1,
 		tracking:    func(capacity int) tracker { return &trackedChan{c: make(chan int, capacity)} },
 	},
 	{
-		name: "slice+Cond", lacks: "no context, no join, no shutdown",
+		name: "slice+Cond", note: "no shutdown",
 		minCapacity: 1, unbounded: true,
 		plain: func(capacity int) transport { return newCondSlice(capacity) },
 		lifo:  func() transport { return &lockedStack{} },
 	},
 	{
-		name: "deque+mutex", module: "github.com/gammazero/deque", lacks: "no waiting, no context, no join, no shutdown",
+		name: "deque+mutex", module: "github.com/gammazero/deque", note: "no shutdown",
 		minCapacity: 1, unbounded: true, spins: true,
 		plain:    func(capacity int) transport { return &lockedDeque{capacity: capacity} },
 		lifo:     func() transport { return &lockedDeque{lifo: true} },
 		dropping: func(capacity int) dropper { return &lockedDeque{capacity: capacity} },
 	},
 	{
-		name: "heap+mutex", lacks: "no waiting, no context, no join, no shutdown, no bound; equal items leave in any order",
+		name: "heap+mutex", note: "no shutdown; equal items leave in any order",
 		unbounded: true, spins: true,
 		priority: func() transport { return &lockedHeap{} },
 	},
 	{
-		name: "heap+mutex, stable", lacks: "no waiting, no context, no join, no shutdown, no bound",
+		name: "heap+mutex, stable", note: "no shutdown",
 		unbounded: true, spins: true,
 		priority: func() transport { return &stableHeap{} },
 	},
 	{
-		name: "workqueue", module: "k8s.io/client-go", lacks: "no context, no bound, joins only by shutting down; merges equal items",
+		name: "workqueue", module: "k8s.io/client-go", note: "waits for what is unfinished only by shutting down; an item equal to one that waits is not added",
 		unbounded: true,
 		plain:     func(int) transport { return newWorkqueue() },
 	},
 	{
-		name: "Workiva Queue", module: "github.com/Workiva/go-datastructures", lacks: "no context, no bound, no join; items are interface{}",
+		name: "Workiva Queue", module: "github.com/Workiva/go-datastructures", note: "items are interface values",
 		unbounded: true,
 		plain:     func(int) transport { return newWorkivaQueue() },
 	},
 	{
 		name: "Workiva RingBuffer", module: "github.com/Workiva/go-datastructures",
-		lacks:       "no waiting without polling, no context, no join; rounds the bound up to a power of two, and a bound of 1 loses items; items are interface{}",
+		note:        "the bound is rounded up to a power of two, and one of 1 overwrites items; items are interface values",
 		minCapacity: 2, spins: true,
 		plain: func(capacity int) transport { return newWorkivaRing(capacity) },
 	},
 	{
 		name: "Workiva PriorityQueue", module: "github.com/Workiva/go-datastructures",
-		lacks:     "no context, no bound, no join; equal items leave in any order",
+		note:      "equal items leave in any order",
 		unbounded: true,
 		priority:  func() transport { return newWorkivaPriority() },
 	},
 	{
 		name: "xsync MPMCQueue", module: "github.com/puzpuzpuz/xsync/v4",
-		lacks:       "no waiting, no context, no join, no shutdown; rounds the bound up to a power of two",
+		note:        "no shutdown; the bound is rounded up to a power of two",
 		minCapacity: 1, spins: true,
 		plain: func(capacity int) transport { return newXsync(capacity) },
 	},
 	{
 		name: "eapache channels", module: "github.com/eapache/channels",
-		lacks:       "no join; runs a goroutine; items are interface{}; nobody may send after the close",
+		note:        "runs a goroutine; items are interface values; a send after the close panics",
 		minCapacity: 1, unbounded: true,
 		plain:       func(capacity int) transport { return newEapache(capacity) },
 		cancellable: func(capacity int) transport { return newEapache(capacity) },
@@ -158,11 +159,35 @@ var peers = []peer{
 	},
 	{
 		name: "chanx", module: "github.com/smallnest/chanx",
-		lacks:       "no bound, no join; runs a goroutine; nobody may send after the close",
+		note:        "runs a goroutine; a send after the close panics",
 		unbounded:   true,
 		plain:       func(int) transport { return newChanx() },
 		cancellable: func(int) transport { return newChanx() },
 	},
+}
+
+// lacks returns what the peer does not do that the queue does.
+func (p peer) lacks() string {
+	var lacks []string
+	if p.cancellable == nil && p.tracking == nil {
+		lacks = append(lacks, "no context")
+	}
+	if p.tracking == nil {
+		lacks = append(lacks, "no join")
+	}
+	if p.minCapacity == 0 {
+		lacks = append(lacks, "no bound")
+	}
+	if !p.unbounded {
+		lacks = append(lacks, "never without a bound")
+	}
+	if p.spins {
+		lacks = append(lacks, "spins: waiting is trying again")
+	}
+	if p.note != "" {
+		lacks = append(lacks, p.note)
+	}
+	return strings.Join(lacks, "; ")
 }
 
 // holds reports whether the peer can be bounded by capacity; 0 is no bound.

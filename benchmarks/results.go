@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 )
 
@@ -17,32 +18,29 @@ type result struct {
 
 // rounds are the samples of one side, in the order in which they were taken.
 type rounds struct {
-	Peer    string   `json:"peer"`
-	Samples []sample `json:"samples"`
+	Peer   string      `json:"peer"`
+	Items  int         `json:"items"`  // moved in each round
+	Values [][]float64 `json:"values"` // for each metric, a value a round
+	Allocs []float64   `json:"allocs"` // an item, a value a round
 }
 
-// values returns what each round measured for a metric.
-func (r rounds) values(metric int) []float64 {
-	values := make([]float64, len(r.Samples))
-	for i, s := range r.Samples {
-		values[i] = s.Values[metric]
+func (r *rounds) add(s sample) {
+	for i, v := range s.values {
+		r.Values[i] = append(r.Values[i], brief(v))
 	}
-	return values
+	r.Allocs = append(r.Allocs, brief(s.allocs))
 }
 
-// allocs returns the median of the allocations an item.
-func (r rounds) allocs() float64 {
-	values := make([]float64, len(r.Samples))
-	for i, s := range r.Samples {
-		values[i] = s.Allocs
-	}
-	return quartilesOf(values).median
+// brief rounds to five significant digits: more is noise.
+func brief(v float64) float64 {
+	v, _ = strconv.ParseFloat(strconv.FormatFloat(v, 'g', 5, 64), 64)
+	return v
 }
 
 // ratios returns the queue's value divided by that of a side, round by round:
 // what slows a round of the machine's down slows both.
 func (r result) ratios(side, metric int) []float64 {
-	queue, peer := r.Sides[0].values(metric), r.Sides[side].values(metric)
+	queue, peer := r.Sides[0].Values[metric], r.Sides[side].Values[metric]
 	ratios := make([]float64, len(queue))
 	for i := range queue {
 		ratios[i] = queue[i] / peer[i]
@@ -76,16 +74,16 @@ func writeTable(w io.Writer, results []result) error {
 	fmt.Fprintln(t, "cell\tmetric\tpeer\tqueue\tpeer\tqueue/peer\tquartiles\tallocs queue\tallocs peer")
 	for _, r := range results {
 		for m, metric := range r.Metrics {
-			queue := quartilesOf(r.Sides[0].values(m))
+			queue := quartilesOf(r.Sides[0].Values[m])
 			for i, side := range r.Sides {
-				if i == 0 && len(r.Sides) > 1 {
+				if i == 0 {
 					continue
 				}
-				peer := quartilesOf(side.values(m))
+				peer := quartilesOf(side.Values[m])
 				ratio := quartilesOf(r.ratios(i, m))
 				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.2f\t%.2f-%.2f\t%.2f\t%.2f\n", r.Cell, metric, side.Peer,
 					figure(queue.median), figure(peer.median), ratio.median, ratio.low, ratio.high,
-					r.Sides[0].allocs(), side.allocs())
+					quartilesOf(r.Sides[0].Allocs).median, quartilesOf(side.Allocs).median)
 			}
 		}
 	}

@@ -4,8 +4,13 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+	"github.com/boundq/queue"
 )
 
 // A kind of context to wait with: one that never ends, or one that can be
@@ -73,7 +78,13 @@ func cells() []cell {
 	for _, capacity := range []int{128, 8192} {
 		all = append(all, dropping(capacity))
 	}
-	return all
+	for _, k := range []kind{background, cancel} {
+		all = append(all, latency(k))
+	}
+	for _, ordered := range []bool{false, true} {
+		all = append(all, memory(1_000_000, ordered))
+	}
+	return append(all, pause(10_000_000))
 }
 
 // each turns a run into a side's prepare, for what starts anew in each round.
@@ -207,6 +218,9 @@ func race(producers, consumers, items int, produce func(from, to int) error, con
 // pipeline has producers put and consumers get, all at once.
 func pipeline(producers, consumers, capacity int, k kind) cell {
 	c := cell{name: fmt.Sprintf("pipeline/shape=%d:%d/%s/ctx=%s", producers, consumers, bound(capacity), k), metrics: perItem}
+	if capacity > 0 && k == background && producers == consumers && producers <= 4 {
+		c.python = &request{Workload: "pipeline", Workers: producers, Capacity: capacity}
+	}
 	for _, p := range peers {
 		open := k.constructor(p)
 		if open == nil || !p.holds(capacity) {
@@ -410,6 +424,7 @@ func priority(waiting int, rising bool) cell {
 		keys = "rising"
 	}
 	c := cell{name: fmt.Sprintf("priority/waiting=%d/keys=%s", waiting, keys), metrics: perItem}
+	c.python = &request{Workload: "priority", Waiting: waiting, Rising: rising}
 	for _, p := range peers {
 		if p.priority == nil {
 			continue
@@ -526,6 +541,162 @@ func dropping(capacity int) cell {
 					}
 				}), nil
 			})
+		})})
+	}
+	return c
+}
+
+// settle is how long a consumer is left parked before the next item is put for
+// it: long enough for its processor to go idle too.
+const settle = 20 * time.Microsecond
+
+// latency has one goroutine parked in a get, and measures from the beginning of
+// the put to the return of that get.
+func latency(k kind) cell {
+	c := cell{
+		name:    fmt.Sprintf("latency/ctx=%s", k),
+		metrics: []string{"ns p50", "ns p99", "ns p99.9"},
+		items:   2_000,
+	}
+	for _, p := range peers {
+		open := k.constructor(p)
+		if open == nil {
+			continue
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			return over(func() transport { return open(p.bound(128)) }, func(t transport) (sample, error) {
+				ctx, stop := k.context()
+				defer stop()
+				return hops(ctx, t, items)
+			})
+		})})
+	}
+	return c
+}
+
+func hops(ctx context.Context, t transport, items int) (sample, error) {
+	var asked atomic.Int64 // how many gets have begun
+	sent := make([]time.Time, items)
+	took := hdrhistogram.New(1, int64(time.Minute), 3)
+	produce := func(_, _ int) error {
+		for i := range items {
+			for asked.Load() <= int64(i) {
+				runtime.Gosched()
+			}
+			for parked := time.Now(); time.Since(parked) < settle; {
+			}
+			sent[i] = time.Now()
+			if err := t.put(ctx, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	s, err := race(1, 1, items, produce, func(n int, sum *int) error {
+		for range n {
+			asked.Add(1)
+			item, err := t.get(ctx)
+			if err != nil {
+				return err
+			}
+			if err := took.RecordValue(time.Since(sent[item]).Nanoseconds()); err != nil {
+				return err
+			}
+			*sum += item
+		}
+		return nil
+	})
+	s.values = nil
+	for _, percentile := range []float64{50, 99, 99.9} {
+		s.values = append(s.values, float64(took.ValueAtQuantile(percentile)))
+	}
+	return s, err
+}
+
+// memory fills a queue and sees how much the heap has grown after a collection.
+// One round is enough: it comes out the same each time.
+func memory(items int, ordered bool) cell {
+	order := "fifo"
+	if ordered {
+		order = "priority"
+	}
+	c := cell{
+		name:    fmt.Sprintf("memory/order=%s/waiting=%d", order, items),
+		metrics: []string{"B an item"},
+		items:   items,
+		rounds:  1,
+	}
+	for _, p := range peers {
+		open := func() transport { return p.priority() }
+		switch {
+		case ordered && p.priority == nil || !ordered && p.plain == nil:
+			continue
+		case !ordered && p.unbounded:
+			open = func() transport { return p.plain(queue.Unbounded) }
+		case !ordered:
+			open = func() transport { return p.plain(items) }
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			before := heapInUse()
+			return over(open, func(t transport) (s sample, err error) {
+				s = timed(items, func() {
+					for i := range items {
+						if err = t.put(context.Background(), random[i&keyMask]^i); err != nil {
+							return
+						}
+					}
+				})
+				s.values = []float64{float64(heapInUse()-before) / float64(items)}
+				runtime.KeepAlive(t)
+				return s, err
+			})
+		})})
+	}
+	return c
+}
+
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// pause puts so many items into a queue without a bound and measures the longest
+// single put. slice+Cond is a slice that grows by append.
+func pause(items int) cell {
+	c := cell{
+		name:    fmt.Sprintf("pause/waiting=%d", items),
+		metrics: []string{"ms at worst"},
+		items:   items,
+		rounds:  3,
+	}
+	for _, p := range peers {
+		if p.plain == nil || !p.unbounded {
+			continue
+		}
+		if _, ok := p.plain(queue.Unbounded).(trier); !ok {
+			continue
+		}
+		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			t := p.plain(queue.Unbounded).(trier)
+			var worst time.Duration
+			moved := 0
+			s := timed(items, func() {
+				start := time.Now()
+				var last time.Duration
+				for i := range items {
+					if !t.tryPut(i) {
+						return
+					}
+					now := time.Since(start)
+					worst = max(worst, now-last)
+					last = now
+					moved++
+				}
+			})
+			s.values = []float64{float64(worst.Nanoseconds()) / 1e6}
+			return s, account(moved, items)
 		})})
 	}
 	return c
