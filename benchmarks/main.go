@@ -1,10 +1,13 @@
 // Benchmarks compares the queue with channels and with other queues, side by
-// side in one process, in alternating rounds, and prints the ratios.
+// side in one process, in alternating rounds, and prints the ratios. The page
+// BENCHMARKS.md, the charts in it and the summary in the README are written by
+// it too.
 //
 //	go run ./benchmarks                                  # everything: about two minutes
 //	go run ./benchmarks -run 'pipeline/.*cap=128/'       # some cells
 //	go run ./benchmarks -run 'peer=chan(\+select)?$'     # some peers
 //	go run ./benchmarks -run solo -rounds 25 -time 50ms  # more exactly
+//	go run ./benchmarks -out . -python python3           # writes BENCHMARKS.md
 package main
 
 import (
@@ -15,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"syscall"
 	"time"
@@ -38,11 +42,13 @@ func main() {
 }
 
 type config struct {
-	run    *regexp.Regexp
-	rounds int
-	time   time.Duration
-	python string
-	out    string
+	run     *regexp.Regexp
+	rounds  int
+	time    time.Duration
+	python  string
+	out     string
+	from    string
+	command string // to get the same again, without paths of this machine
 }
 
 func parseFlags(args []string, usage io.Writer) (config, error) {
@@ -53,7 +59,8 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	flags.IntVar(&c.rounds, "rounds", 9, "how many rounds each side does")
 	flags.DurationVar(&c.time, "time", 20*time.Millisecond, "how long the queue's round takes, about")
 	flags.StringVar(&c.python, "python", "", "measure the queues of the Python interpreter at `path` too")
-	flags.StringVar(&c.out, "out", "", "write BENCHMARKS.md, charts and the raw rounds into `dir`, and the short table into its README.md if that has a place for it")
+	flags.StringVar(&c.out, "out", "", "write BENCHMARKS.md, charts and the raw rounds into `dir`, and the summary into the README.md there, if it has a place for it")
+	flags.StringVar(&c.from, "from", "", "measure nothing, and show the raw rounds that -out wrote to `file`")
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}
@@ -68,6 +75,19 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	case c.time <= 0:
 		return c, errors.New("-time must be positive")
 	}
+	c.command = "go run ./benchmarks"
+	flags.Visit(func(f *flag.Flag) {
+		value := f.Value.String()
+		switch f.Name {
+		case "python":
+			value = filepath.Base(value)
+		case "out":
+			value = "."
+		case "run":
+			value = "'" + value + "'"
+		}
+		c.command += " -" + f.Name + " " + value
+	})
 	return c, nil
 }
 
@@ -89,32 +109,57 @@ func selected(all []cell, pattern *regexp.Regexp) (some []cell) {
 	return some
 }
 
-// run measures what c asks for, reports its progress, and prints the table.
+// run shows what c asks for: a table, and the files of c.out.
 func run(ctx context.Context, c config, out, progress io.Writer) error {
-	all := cells()
+	if c.out != "" { // rather fail now than after two minutes
+		if err := os.MkdirAll(c.out, 0o777); err != nil {
+			return err
+		}
+	}
+	var r report
+	var err error
+	if c.from != "" {
+		r, err = readReport(c.from)
+	} else {
+		r, err = compare(ctx, c, progress)
+	}
+	if err != nil {
+		return err
+	}
+	if c.out != "" {
+		if err := r.write(c.out); err != nil {
+			return err
+		}
+	}
+	return writeTable(out, r.Cells)
+}
+
+// compare measures what c asks for and reports its progress.
+func compare(ctx context.Context, c config, progress io.Writer) (report, error) {
+	r := report{Machine: thisMachine(), Command: c.command, Rounds: c.rounds, Modules: modules()}
+	all := cells(fullSizes)
 	if c.python != "" {
 		python, err := startPython(ctx, c.python, progress)
 		if err != nil {
-			return fmt.Errorf("-python: %w", err)
+			return r, fmt.Errorf("-python: %w", err)
 		}
 		defer python.close()
 		python.join(all)
+		r.Python = python.version
 	}
 	chosen := selected(all, c.run)
 	if len(chosen) == 0 {
-		return fmt.Errorf("-run: no cell matches %q", c.run)
+		return r, fmt.Errorf("-run: no cell matches %q", c.run)
 	}
-	var results []result
+	begin := time.Now()
 	for i, cell := range chosen {
-		fmt.Fprintf(progress, "%3d/%d  %s", i+1, len(chosen), cell.name)
-		start := time.Now()
-		r, err := cell.measure(ctx, c.rounds, c.time)
+		fmt.Fprintf(progress, "%4.0fs  %*d/%d  %s\n", time.Since(begin).Seconds(), 3, i+1, len(chosen), cell.name)
+		result, err := cell.measure(ctx, c.rounds, c.time)
 		if err != nil {
-			fmt.Fprintln(progress)
-			return err
+			return r, err
 		}
-		fmt.Fprintf(progress, "  %.1fs\n", time.Since(start).Seconds())
-		results = append(results, r)
+		r.Cells = append(r.Cells, result)
 	}
-	return writeTable(out, results)
+	fmt.Fprintf(progress, "%4.0fs\n", time.Since(begin).Seconds())
+	return r, nil
 }

@@ -140,7 +140,7 @@ func (c cell) calibrate(ctx context.Context, trials []trial, items []int, target
 			n *= 2
 		}
 		limit := target
-		if i > 0 && !c.sides[i].apart {
+		if i > 0 {
 			limit *= slowest
 		}
 		fit := max(least, int(float64(n)*float64(limit)/float64(s.elapsed)))

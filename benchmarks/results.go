@@ -81,8 +81,8 @@ func writeTable(w io.Writer, results []result) error {
 				}
 				peer := quartilesOf(side.Values[m])
 				ratio := quartilesOf(r.ratios(i, m))
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%.2f\t%.2f-%.2f\t%.2f\t%.2f\n", r.Cell, metric, side.Peer,
-					figure(queue.median), figure(peer.median), ratio.median, ratio.low, ratio.high,
+				fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s-%s\t%.2f\t%.2f\n", r.Cell, metric, side.Peer,
+					figure(queue.median), figure(peer.median), share(ratio.median), share(ratio.low), share(ratio.high),
 					quartilesOf(r.Sides[0].Allocs).median, quartilesOf(side.Allocs).median)
 			}
 		}
@@ -99,4 +99,12 @@ func figure(v float64) string {
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
+}
+
+// share renders a ratio, with more digits where it is small.
+func share(v float64) string {
+	if v < 0.0995 {
+		return fmt.Sprintf("%.3f", v)
+	}
+	return figure(v)
 }

@@ -41,8 +41,21 @@ func (k kind) constructor(p peer) func(capacity int) transport {
 // perItem is the metric of all cells that move as many items as they can.
 var perItem = []string{"ns an item"}
 
+// sizes says how much waits in the cells in which much does.
+type sizes struct {
+	priority            []int
+	lifo, memory, pause int
+}
+
+var fullSizes = sizes{
+	priority: []int{1_000, 100_000, 1_000_000},
+	lifo:     1_000,
+	memory:   1_000_000,
+	pause:    10_000_000,
+}
+
 // cells returns all that is measured, in the order in which it is reported.
-func cells() []cell {
+func cells(n sizes) []cell {
 	var all []cell
 	for _, k := range []kind{background, cancel} {
 		all = append(all, solo(k))
@@ -66,15 +79,15 @@ func cells() []cell {
 			all = append(all, batches(size, k))
 		}
 	}
-	for _, waiting := range []int{1_000, 100_000, 1_000_000} {
+	for _, waiting := range n.priority {
 		for _, rising := range []bool{false, true} {
 			all = append(all, priority(waiting, rising))
 		}
 	}
-	for _, waiting := range []int{1_000, 100_000, 1_000_000} {
+	for _, waiting := range n.priority {
 		all = append(all, sorting(waiting))
 	}
-	all = append(all, lifo(1_000))
+	all = append(all, lifo(n.lifo))
 	for _, capacity := range []int{128, 8192} {
 		all = append(all, dropping(capacity))
 	}
@@ -82,9 +95,9 @@ func cells() []cell {
 		all = append(all, latency(k))
 	}
 	for _, ordered := range []bool{false, true} {
-		all = append(all, memory(1_000_000, ordered))
+		all = append(all, memory(n.memory, ordered))
 	}
-	return append(all, pause(10_000_000))
+	return append(all, pause(n.pause))
 }
 
 // each turns a run into a side's prepare, for what starts anew in each round.
@@ -95,11 +108,23 @@ func each(run func(items int) (sample, error)) func() (trial, error) {
 // over opens a transport, runs body over it, and closes it.
 func over[T transport](open func() T, body func(t T) (sample, error)) (sample, error) {
 	t := open()
-	s, err := body(t)
-	if c, ok := any(t).(closer); ok && err == nil {
+	defer shut(t)
+	return body(t)
+}
+
+// shut ends the goroutines of a transport that runs some.
+func shut(t any) {
+	if c, ok := t.(closer); ok {
 		c.close()
 	}
-	return s, err
+}
+
+// offers reports whether what a peer is made as has the methods of M.
+func offers[M any](open func(capacity int) transport, capacity int) bool {
+	t := open(capacity)
+	defer shut(t)
+	_, ok := t.(M)
+	return ok
 }
 
 // solo puts and gets on one goroutine: what an uncontended item costs.
@@ -139,10 +164,7 @@ func putAndGet(ctx context.Context, t transport, items int) (s sample, err error
 func try() cell {
 	c := cell{name: "try", metrics: perItem}
 	for _, p := range peers {
-		if p.plain == nil {
-			continue
-		}
-		if _, ok := p.plain(p.bound(128)).(trier); !ok {
+		if p.plain == nil || !offers[trier](p.plain, p.bound(128)) {
 			continue
 		}
 		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
@@ -172,9 +194,9 @@ func account(got, want int) error {
 	return nil
 }
 
-// share calls work in k goroutines, each with its part of the numbers below n.
-// They wait for start before they begin; share returns when all are ready to.
-func share(wg *sync.WaitGroup, start <-chan struct{}, k, n int, work func(from, to int) error, fail func(error)) {
+// split calls work in k goroutines, each with its part of the numbers below n.
+// They wait for start before they begin; split returns when all are ready to.
+func split(wg *sync.WaitGroup, start <-chan struct{}, k, n int, work func(from, to int) error, fail func(error)) {
 	var ready sync.WaitGroup
 	ready.Add(k)
 	for i := range k {
@@ -198,8 +220,8 @@ func race(producers, consumers, items int, produce func(from, to int) error, con
 	var total atomic.Int64
 	fail := func(err error) { fault.CompareAndSwap(nil, &err) }
 	start := make(chan struct{})
-	share(&wg, start, producers, items, produce, fail)
-	share(&wg, start, consumers, items, func(from, to int) error {
+	split(&wg, start, producers, items, produce, fail)
+	split(&wg, start, consumers, items, func(from, to int) error {
 		sum := 0
 		err := consume(to-from, &sum)
 		total.Add(int64(sum))
@@ -337,11 +359,7 @@ func batches(size int, k kind) cell {
 	c := cell{name: fmt.Sprintf("batch/size=%d/cap=%d/ctx=%s", size, capacity, k), metrics: perItem}
 	for _, p := range peers {
 		open := k.constructor(p)
-		if open == nil {
-			continue
-		}
-		_, batching := open(p.bound(capacity)).(batcher)
-		if !batching && p.module != "" || p.spins || p.minCapacity == 0 && !batching {
+		if open == nil || p.module != "" && !offers[batcher](open, p.bound(capacity)) {
 			continue
 		}
 		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
@@ -471,7 +489,7 @@ func priority(waiting int, rising bool) cell {
 func sorting(n int) cell {
 	c := cell{name: fmt.Sprintf("priority/burst=%d/keys=random", n), metrics: perItem, items: n}
 	for _, p := range peers {
-		if p.priority == nil || n > 100_000 && p.name == "Workiva PriorityQueue" {
+		if p.priority == nil || n > 200_000 && p.name == "Workiva PriorityQueue" {
 			continue
 		}
 		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (s sample, err error) {
@@ -672,10 +690,7 @@ func pause(items int) cell {
 		rounds:  3,
 	}
 	for _, p := range peers {
-		if p.plain == nil || !p.unbounded {
-			continue
-		}
-		if _, ok := p.plain(queue.Unbounded).(trier); !ok {
+		if p.plain == nil || !p.unbounded || !offers[trier](p.plain, queue.Unbounded) {
 			continue
 		}
 		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {

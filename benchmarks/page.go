@@ -1,0 +1,274 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// A section of the page shows the cells of one kind.
+type section struct {
+	id    string // of its chart
+	title string
+	cells *regexp.Regexp
+	text  string
+}
+
+var sections = []section{
+	{"solo", "One goroutine", regexp.MustCompile(`^(solo|try)`),
+		"The goroutine that puts an item gets it: what an item costs when nobody competes for the queue. `try` does not wait: for a channel it is a select with a default."},
+	{"pipeline-1", "Pipelines, capacity 1", regexp.MustCompile(`^pipeline/.*/cap=1/`),
+		"So many producers to so many consumers, which hand each item to each other."},
+	{"pipeline-128", "Pipelines, capacity 128", regexp.MustCompile(`^pipeline/.*/cap=128/`), ""},
+	{"pipeline-8192", "Pipelines, capacity 8192", regexp.MustCompile(`^pipeline/.*/cap=8192/`), ""},
+	{"pipeline-none", "Pipelines, no bound", regexp.MustCompile(`^pipeline/.*/cap=none/`),
+		"No producer ever waits, and what is not gotten piles up."},
+	{"join", "Knowing that all is done", regexp.MustCompile(`^(join|tasks)`),
+		"`join` is a pipeline whose consumers mark each item done. In `tasks`, workers range over `Tasks`, which marks the items done, and the producer waits until all are."},
+	{"batch", "Batches", regexp.MustCompile(`^batch`),
+		"`PutBatch` and `GetBatch` of so many items, from one goroutine to one, and a time an item. What knows no batches moves the same items one by one."},
+	{"priority", "Priorities", regexp.MustCompile(`^priority`),
+		"`waiting` gets an item and puts another while so many wait. Random keys are those of a simulation: the key that was gotten and a random step; rising keys are those of a clock. `burst` puts so many items and then gets them all."},
+	{"others", "Newest first; drop the oldest", regexp.MustCompile(`^(lifo|drop-oldest)`),
+		"`lifo` puts and gets on top of what waits. `drop-oldest` puts into a full queue, with `ForcePut`; a channel is received from until there is room."},
+	{"latency", "Hop latency", regexp.MustCompile(`^latency`),
+		"From the beginning of a put to the return of the get that was parked for its item, on an idle machine. Most of it is the waking of a processor; who spins keeps one awake."},
+	{"memory", "Memory", regexp.MustCompile(`^memory`),
+		"How much the heap has grown when so many ints wait, after a collection."},
+	{"pause", "The longest put while growing", regexp.MustCompile(`^pause`),
+		"So many items are put into a queue without a bound. slice+Cond is a slice that grows by `append`. The collector's share is included."},
+}
+
+// of returns the results that belong into the section.
+func (s section) of(results []result) (mine []result) {
+	for _, r := range results {
+		if s.cells.MatchString(r.Cell) {
+			mine = append(mine, r)
+		}
+	}
+	return mine
+}
+
+// peersIn returns the names of those whom the results compare the queue with,
+// in the order of their first cells.
+func peersIn(results []result) (names []string) {
+	for _, r := range results {
+		for _, s := range r.Sides[1:] {
+			if !slices.Contains(names, s.Peer) {
+				names = append(names, s.Peer)
+			}
+		}
+	}
+	return names
+}
+
+// side returns which side of the result is the peer's; 0 if none is.
+func (r result) side(peer string) int {
+	return max(0, slices.IndexFunc(r.Sides, func(s rounds) bool { return s.Peer == peer }))
+}
+
+// find returns the median ratio of a cell's first metric to a peer.
+func (r report) find(cell, peer string) (ratio float64, ok bool) {
+	for _, c := range r.Cells {
+		if i := c.side(peer); c.Cell == cell && i > 0 {
+			return quartilesOf(c.ratios(i, 0)).median, true
+		}
+	}
+	return 0, false
+}
+
+// marked renders a ratio, in bold if the queue loses.
+func marked(ratio float64) string {
+	if loses(ratio) {
+		return "**" + share(ratio) + "**"
+	}
+	return share(ratio)
+}
+
+// loses reports whether the queue needs more than the peer, by a ratio that is
+// not rendered as 1.00.
+func loses(ratio float64) bool { return ratio >= 1.005 }
+
+// A line of the short table: what the queue is compared with in the cell for a
+// context that never ends, and in that for one that can be cancelled.
+type line struct {
+	label                   string
+	background, cancellable string // cells
+	plain, selecting        string // peers in them
+}
+
+func shortLines() []line {
+	channel := func(label, cell string) line {
+		return line{label, cell + "/ctx=background", cell + "/ctx=cancel", "chan", "chan+select"}
+	}
+	lines := []line{
+		channel("put and get on one goroutine", "solo"),
+		{"`TryPut` and `TryGet`; `select` with `default`", "try", "", "chan", ""},
+	}
+	for _, shape := range []string{"1:1", "4:4", "8:1", "1:8", "64:64"} {
+		for _, capacity := range []string{"1", "128", "8192"} {
+			label := shape + ", capacity " + capacity
+			if shape == "1:1" && capacity == "1" {
+				label = "1 producer, 1 consumer, capacity 1"
+			}
+			lines = append(lines, channel(label, "pipeline/shape="+shape+"/cap="+capacity))
+		}
+	}
+	const tracked = "chan+select+WaitGroup"
+	lines = append(lines,
+		line{"4:4, each item marked done; a `WaitGroup`", "", "join/shape=4:4/cap=128/ctx=cancel", "", tracked},
+		line{"`Tasks`, 1 worker; a `WaitGroup`", "", "tasks/shape=1:1/cap=128/ctx=cancel", "", tracked},
+		line{"`Tasks`, 4 workers", "", "tasks/shape=1:4/cap=128/ctx=cancel", "", tracked},
+		channel("batches of 64; one by one", "batch/size=64/cap=8192"),
+	)
+	for _, waiting := range []string{"1,000", "100,000", "1,000,000"} {
+		label := "priority, " + waiting + " waiting"
+		if waiting == "1,000" {
+			label += "; `container/heap` under a mutex"
+		}
+		cell := "priority/waiting=" + strings.ReplaceAll(waiting, ",", "") + "/keys=random"
+		lines = append(lines, line{label, cell, "", "heap+mutex, stable", ""})
+	}
+	return lines
+}
+
+// summary returns what the README shows: the queue beside channels, and how it
+// stands to each peer.
+func (r report) summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "![Time an item, queue / channel](%s/summary.svg)\n\n", chartsDir)
+	b.WriteString("Workload; the channel's part | Background | Cancellable\n---|---|---\n")
+	for _, l := range shortLines() {
+		var cells [2]string
+		for i, of := range [2][2]string{{l.background, l.plain}, {l.cancellable, l.selecting}} {
+			if ratio, ok := r.find(of[0], of[1]); ok {
+				cells[i] = marked(ratio)
+			}
+		}
+		if cells[0] != "" || cells[1] != "" {
+			fmt.Fprintf(&b, "%s | %s | %s\n", l.label, cells[0], cells[1])
+		}
+	}
+	b.WriteString("\nPeer | Median ratio | Queue loses in | What it does not do, or does otherwise\n---|---|---|---\n")
+	for _, p := range append(peers[1:], pythonPeers...) {
+		var ratios []float64
+		lost := 0
+		for _, c := range r.Cells {
+			i := c.side(p.name)
+			if i == 0 {
+				continue
+			}
+			for m := range c.Metrics {
+				ratio := quartilesOf(c.ratios(i, m)).median
+				ratios = append(ratios, ratio)
+				if loses(ratio) {
+					lost++
+				}
+			}
+		}
+		if len(ratios) > 0 {
+			fmt.Fprintf(&b, "%s | %s | %d of %d | %s\n", p.name, marked(quartilesOf(ratios).median), lost, len(ratios), p.lacks())
+		}
+	}
+	return b.String()
+}
+
+// page returns BENCHMARKS.md.
+func (r report) page() string {
+	var b strings.Builder
+	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	p("<!-- Written by the command below. Changes are lost at its next run. -->\n")
+	p("# Benchmarks\n")
+	p("What the queue needs, divided by what a peer needs for the same work: below 1 the queue needs less. **Bold** is where it")
+	p("loses. With a context that can be cancelled, a channel is used in a `select` with the context, as one must to be able to")
+	p("stop.\n")
+	b.WriteString(r.summary())
+	p("\n## How it was made\n")
+	p("```sh\n%s\n```\n", r.Command)
+	p("| |\n---|---")
+	p("Processor | %s, %d logical", r.Machine.CPU, r.Machine.CPUs)
+	p("GOMAXPROCS | %d", r.Machine.GOMAXPROCS)
+	if r.Machine.GiB > 0 {
+		p("Memory | %.0f GiB", r.Machine.GiB)
+	}
+	p("System | %s, %s", r.Machine.System, r.Machine.Go)
+	for _, path := range slices.Sorted(maps.Keys(r.Modules)) {
+		p("%s | %s", path, r.Modules[path])
+	}
+	if r.Python != "" {
+		p("asyncio.Queue, queue.Queue | %s", r.Python)
+	}
+	b.WriteString(method)
+	for _, s := range sections {
+		mine := s.of(r.Cells)
+		if len(mine) == 0 {
+			continue
+		}
+		p("\n## %s\n", s.title)
+		if s.text != "" {
+			p("%s\n", s.text)
+		}
+		p("![%s](%s/%s.svg)\n", s.title, chartsDir, s.id)
+		b.WriteString(tables(mine))
+	}
+	return b.String()
+}
+
+const method = `
+All sides of a cell take turns in one process, in an order that is turned round from one round to the next. A ratio is that
+of one round; what is shown is the median over the rounds, and the quartiles in brackets. Garbage is collected before each
+round, outside the time. All move as many ints: as many as the queue moves in about 20 ms, or fewer if a peer is more than four
+times as slow. (Python's queues move fewer.) What comes out is checked against what went in.
+
+The goroutines of a pipeline wait at a barrier and start at once, so that no side is parked before the other begins. Each peer,
+the queue included, is called through an interface, one call an item on either side. A context is handed to each call, and
+the select asks it for its Done channel each time. Peers that only try are called again after runtime.Gosched until they
+succeed: they spin, and are fast as long as there are processors that nobody else needs.
+
+A cell's name selects it: ` + "`go run ./benchmarks -run 'pipeline/shape=4:4/cap=128/'`" + `. A dash is where the peer cannot do the work.
+`
+
+// tables returns a table of ratios and one of what was measured.
+func tables(results []result) string {
+	names := peersIn(results)
+	var ratios, values strings.Builder
+	fmt.Fprintf(&ratios, "queue / peer | %s\n---%s\n", strings.Join(names, " | "), strings.Repeat("|---", len(names)))
+	fmt.Fprintf(&values, "median | queue | %s\n---%s\n", strings.Join(names, " | "), strings.Repeat("|---", len(names)+1))
+	for _, r := range results {
+		for m, metric := range r.Metrics {
+			fmt.Fprintf(&ratios, "`%s`", r.Cell)
+			if len(r.Metrics) > 1 {
+				fmt.Fprintf(&ratios, " %s", metric)
+			}
+			fmt.Fprintf(&values, "`%s`, %s | %s", r.Cell, metric, r.Sides[0].value(m))
+			for _, name := range names {
+				i := r.side(name)
+				if i == 0 {
+					ratios.WriteString(" | –")
+					values.WriteString(" | –")
+					continue
+				}
+				q := quartilesOf(r.ratios(i, m))
+				fmt.Fprintf(&ratios, " | %s", marked(q.median))
+				if len(r.Sides[i].Values[m]) > 1 {
+					fmt.Fprintf(&ratios, " (%s–%s)", share(q.low), share(q.high))
+				}
+				fmt.Fprintf(&values, " | %s", r.Sides[i].value(m))
+			}
+			ratios.WriteString("\n")
+			values.WriteString("\n")
+		}
+	}
+	return ratios.String() + "\nAfter the slash, allocations an item, where there are any:\n\n" + values.String()
+}
+
+// value renders a side's median, and its allocations if there are any.
+func (r rounds) value(metric int) string {
+	v := figure(quartilesOf(r.Values[metric]).median)
+	if allocs := quartilesOf(r.Allocs).median; allocs >= 0.05 {
+		v += fmt.Sprintf(" / %.1f", allocs)
+	}
+	return v
+}

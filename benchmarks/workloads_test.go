@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+var tinySizes = sizes{priority: []int{50, 60}, lifo: 5, memory: 1_000, pause: 1_000}
+
+func TestEveryWorkloadRuns(t *testing.T) {
+	for _, c := range cells(tinySizes) {
+		t.Run(c.name, func(t *testing.T) {
+			require.Equal(t, subject, c.sides[0].peer)
+			require.Greater(t, len(c.sides), 1, "nobody to compare with")
+			for _, s := range c.sides {
+				work, err := s.prepare()
+				require.NoError(t, err, s.peer)
+				for range 2 { // a second round must find what it needs too
+					measured, err := work.run(130)
+					require.NoError(t, err, s.peer)
+					require.Len(t, measured.values, len(c.metrics), s.peer)
+				}
+				if work.close != nil {
+					work.close()
+				}
+			}
+		})
+	}
+}
+
+func TestEveryPeerStandsInSomeCell(t *testing.T) {
+	missing := map[string]bool{}
+	for _, p := range peers {
+		missing[p.name] = true
+	}
+	for _, c := range cells(tinySizes) {
+		for _, s := range c.sides {
+			delete(missing, s.peer)
+		}
+	}
+	require.Empty(t, missing)
+}
+
+func TestCellsHaveNamesOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range cells(fullSizes) {
+		require.False(t, seen[c.name], c.name)
+		seen[c.name] = true
+	}
+}
+
+// forger gives out another item than was put.
+type forger struct{ transport }
+
+func (f forger) get(ctx context.Context) (int, error) {
+	item, err := f.transport.get(ctx)
+	return item + 1, err
+}
+
+func TestARaceNoticesWhatIsLostOrDoubled(t *testing.T) {
+	ctx := context.Background()
+	run := func(tr transport) error {
+		_, err := race(2, 2, 100, putting(ctx, tr), func(n int, sum *int) error {
+			for range n {
+				item, err := tr.get(ctx)
+				if err != nil {
+					return err
+				}
+				*sum += item
+			}
+			return nil
+		})
+		return err
+	}
+	require.NoError(t, run(plainChan(make(chan int, 8))))
+	require.ErrorContains(t, run(forger{plainChan(make(chan int, 8))}), "lost or doubled")
+}
+
+func TestARaceReportsAFault(t *testing.T) {
+	ended, stop := context.WithCancel(t.Context())
+	stop()
+	_, err := race(1, 1, 10, putting(ended, ours{}), func(int, *int) error { return ended.Err() })
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestARaceStartsAllAtOnce(t *testing.T) {
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	var began atomic.Int32
+	var items atomic.Int64
+	split(&wg, start, 7, 100, func(from, to int) error {
+		began.Add(1)
+		items.Add(int64(to - from))
+		return nil
+	}, func(err error) { t.Error(err) })
+	for range 1000 {
+		runtime.Gosched()
+	}
+	require.Zero(t, began.Load(), "somebody did not wait for the start")
+	close(start)
+	wg.Wait()
+	require.EqualValues(t, 7, began.Load())
+	require.EqualValues(t, 100, items.Load(), "the parts are the whole")
+}
