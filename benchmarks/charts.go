@@ -1,16 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"image/color"
 	"math"
+	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 )
 
 // A bars is a chart of horizontal bars on a logarithmic scale: a group for each
@@ -47,48 +49,91 @@ var palette = []color.Color{
 	color.RGBA{0x22, 0x22, 0x22, 0xff},
 }
 
+// thick is a bar's height in points; between two groups there is a bar's room.
+const thick = 7
+
 func (c bars) save(file string) error {
-	const thick, gap = 6, 10 // points
+	plot.DefaultFont = font.Font{Typeface: "Liberation", Variant: "Sans"}
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text = c.title, c.axis
-	p.BackgroundColor = color.White
-	p.Title.Padding = 8
-	group := float64(len(c.series)*thick + gap)
-	low, high := 0.0, 0.0
-	for i, s := range c.series {
-		values := make(plotter.Values, len(c.labels))
-		for j, v := range s.values {
-			if !math.IsNaN(v) {
-				values[len(values)-1-j] = math.Log(v/c.base) / math.Log(c.radix) // the first label on top
+	p.Title.Padding = thick
+	var drawn rectangles
+	var groups plot.ConstantTicks
+	rows := 0.0
+	high, low := 0.0, 0.0
+	for j, label := range c.labels {
+		top := rows
+		for i, s := range c.series {
+			if math.IsNaN(s.values[j]) {
+				continue
 			}
+			end := math.Log(s.values[j]/c.base) / math.Log(c.radix)
+			low, high = min(low, end), max(high, end)
+			drawn = append(drawn, rectangle{row: -rows, end: end, color: palette[i%len(palette)]})
+			rows++
 		}
-		low, high = min(low, slices.Min(values)), max(high, slices.Max(values))
-		bar, err := plotter.NewBarChart(values, vg.Points(thick))
-		if err != nil {
-			return err
-		}
-		bar.Horizontal = true
-		bar.Color = palette[i%len(palette)]
-		bar.LineStyle.Width = 0
-		bar.Offset = vg.Points(thick * (float64(len(c.series)-1)/2 - float64(i)))
-		p.Add(bar)
-		p.Legend.Add(s.name, bar)
+		groups = append(groups, plot.Tick{Value: -(top + rows - 1) / 2, Label: label})
+		rows++
 	}
-	labels := slices.Clone(c.labels)
-	slices.Reverse(labels)
-	p.NominalY(labels...)
+	p.Add(drawn)
+	for i, s := range c.series {
+		p.Legend.Add(s.name, swatch{palette[i%len(palette)]})
+	}
+	p.Legend.Top = true
+	p.Legend.Padding = 2
+	p.Legend.ThumbnailWidth = 30
+	p.Y.Padding = 12 // labels are wider in some fonts
+	p.Y.Min, p.Y.Max = -rows, 1
+	p.Y.LineStyle.Width, p.Y.Tick.Length = 0, 0
+	p.Y.Tick.Marker = groups
 	p.X.Min, p.X.Max = math.Floor(low), math.Ceil(high)
-	p.X.Max += 0.35 * (p.X.Max - p.X.Min) // room for the legend
-	step := math.Ceil((p.X.Max - p.X.Min) / 12)
+	step := math.Ceil((p.X.Max - p.X.Min) / 10)
 	var ticks plot.ConstantTicks
-	for v := math.Ceil(p.X.Min/step) * step; v <= math.Ceil(high); v += step {
+	for v := math.Ceil(p.X.Min/step) * step; v <= p.X.Max; v += step {
 		ticks = append(ticks, plot.Tick{Value: v, Label: c.tick(c.base * math.Pow(c.radix, v))})
 	}
 	p.X.Tick.Marker = ticks
-	p.Legend.Top = true
-	p.Y.Min, p.Y.Max = -0.5, float64(len(labels))-0.5
-	height := max(group*float64(len(labels))+90, float64(16*len(c.series)+110))
-	return p.Save(vg.Points(760), vg.Points(height), file)
+	p.X.Max += (p.X.Max - p.X.Min) / 3 // room for the legend
+	height := max(thick*rows+80, 16*float64(len(c.series))+80)
+	drawing, err := p.WriterTo(vg.Points(760), vg.Points(height), "svg")
+	if err != nil {
+		return err
+	}
+	var svg bytes.Buffer
+	if _, err := drawing.WriteTo(&svg); err != nil {
+		return err
+	}
+	// Who has not got the fonts has others of the same widths.
+	text := strings.ReplaceAll(svg.String(), "font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;")
+	return os.WriteFile(file, []byte(text), 0o666)
+}
+
+// rectangles draws the bars, and the line where they begin.
+type rectangles []rectangle
+
+type rectangle struct {
+	row, end float64
+	color    color.Color
+}
+
+func (r rectangles) Plot(canvas draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&canvas)
+	for _, bar := range r {
+		canvas.FillPolygon(bar.color, corners(x(0), y(bar.row-0.45), x(bar.end), y(bar.row+0.45)))
+	}
+	line := draw.LineStyle{Color: color.Gray{0x80}, Width: vg.Points(0.5)}
+	canvas.StrokeLine2(line, x(0), y(p.Y.Min), x(0), y(p.Y.Max))
+}
+
+// swatch stands for a series in the legend.
+type swatch struct{ color color.Color }
+
+func (s swatch) Thumbnail(canvas *draw.Canvas) {
+	canvas.FillPolygon(s.color, corners(canvas.Min.X+12, canvas.Min.Y+2, canvas.Max.X, canvas.Max.Y-2))
+}
+
+func corners(left, low, right, high vg.Length) []vg.Point {
+	return []vg.Point{{X: left, Y: low}, {X: right, Y: low}, {X: right, Y: high}, {X: left, Y: high}}
 }
 
 // writeCharts writes a chart for each section, and the summary's.
@@ -122,7 +167,7 @@ func ratios(title string) bars {
 }
 
 func (r report) summaryChart() bars {
-	c := ratios("Time an item, queue / channel")
+	c := ratios("Time an item: queue / channel")
 	background := series{name: "Background"}
 	cancellable := series{name: "cancellable"}
 	for _, l := range shortLines() {
@@ -148,7 +193,11 @@ func (r report) summaryChart() bars {
 func ratioChart(title string, results []result) bars {
 	c := ratios(title)
 	for _, r := range results {
-		c.labels = append(c.labels, r.Cell)
+		_, parameters, ok := strings.Cut(r.Cell, "/")
+		if !ok {
+			parameters = r.Cell
+		}
+		c.labels = append(c.labels, parameters)
 	}
 	for _, name := range peersIn(results) {
 		s := series{name: name}

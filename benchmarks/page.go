@@ -51,14 +51,15 @@ func (s section) of(results []result) (mine []result) {
 	return mine
 }
 
-// peersIn returns the names of those whom the results compare the queue with,
-// in the order of their first cells.
+// everybody returns all that the queue may be compared with, in the order in
+// which they are shown.
+func everybody() []peer { return slices.Concat(peers[1:], pythonPeers) }
+
+// peersIn returns the names of those whom the results compare the queue with.
 func peersIn(results []result) (names []string) {
-	for _, r := range results {
-		for _, s := range r.Sides[1:] {
-			if !slices.Contains(names, s.Peer) {
-				names = append(names, s.Peer)
-			}
+	for _, p := range everybody() {
+		if slices.ContainsFunc(results, func(r result) bool { return r.side(p.name) > 0 }) {
+			names = append(names, p.name)
 		}
 	}
 	return names
@@ -138,7 +139,7 @@ func shortLines() []line {
 // stands to each peer.
 func (r report) summary() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "![Time an item, queue / channel](%s/summary.svg)\n\n", chartsDir)
+	fmt.Fprintf(&b, "![Time an item: queue / channel](%s/summary.svg)\n\n", chartsDir)
 	b.WriteString("Workload; the channel's part | Background | Cancellable\n---|---|---\n")
 	for _, l := range shortLines() {
 		var cells [2]string
@@ -148,11 +149,11 @@ func (r report) summary() string {
 			}
 		}
 		if cells[0] != "" || cells[1] != "" {
-			fmt.Fprintf(&b, "%s | %s | %s\n", l.label, cells[0], cells[1])
+			b.WriteString(strings.TrimRight(l.label+" | "+cells[0]+" | "+cells[1], " ") + "\n")
 		}
 	}
 	b.WriteString("\nPeer | Median ratio | Queue loses in | What it does not do, or does otherwise\n---|---|---|---\n")
-	for _, p := range append(peers[1:], pythonPeers...) {
+	for _, p := range everybody() {
 		var ratios []float64
 		lost := 0
 		for _, c := range r.Cells {

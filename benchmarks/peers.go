@@ -57,6 +57,7 @@ type peer struct {
 
 	minCapacity int  // the smallest bound it can have; 0: it can't be bounded
 	unbounded   bool // it can be without a bound: capacity 0
+	python      bool // only the note says what it can do
 	spins       bool // waiting is polling: it uses up a processor
 
 	plain       func(capacity int) transport // for a context that never ends
@@ -169,6 +170,9 @@ var peers = []peer{
 // lacks returns what the peer does not do that the queue does.
 func (p peer) lacks() string {
 	var lacks []string
+	if p.python {
+		return p.note
+	}
 	if p.cancellable == nil && p.tracking == nil {
 		lacks = append(lacks, "no context")
 	}

@@ -285,7 +285,7 @@ func TestBatchesKeepTheOrder(t *testing.T) {
 
 func TestWhatAPeerLacksFollowsFromHowItIsMade(t *testing.T) {
 	lacks := map[string]string{}
-	for _, p := range append(peers[:len(peers):len(peers)], pythonPeers...) {
+	for _, p := range slices.Concat(peers[:1], everybody()) {
 		lacks[p.name] = p.lacks()
 	}
 	require.Empty(t, lacks[subject])

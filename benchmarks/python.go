@@ -18,8 +18,8 @@ var script string
 // in the cells without a context: a task that waits in asyncio can always be
 // cancelled, a thread never.
 var pythonPeers = []peer{
-	{name: "asyncio.Queue", note: "one event loop, one thread; PriorityQueue: equal items leave in any order"},
-	{name: "queue.Queue", note: "one thread runs at a time; waiting ends at a timeout, not by being cancelled; PriorityQueue: equal items leave in any order"},
+	{name: "asyncio.Queue", python: true, note: "one event loop, one thread; PriorityQueue: equal items leave in any order"},
+	{name: "queue.Queue", python: true, note: "one thread runs at a time; waiting ends at a timeout, not by being cancelled; PriorityQueue: equal items leave in any order"},
 }
 
 // A request asks the script for a round; with no items, to forget a priority
