@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -29,6 +30,7 @@ type bars struct {
 // A series has a value for each label; NaN is none.
 type series struct {
 	name   string
+	color  color.Color
 	values []float64
 }
 
@@ -47,6 +49,10 @@ var palette = []color.Color{
 	color.RGBA{0x99, 0x44, 0x44, 0xff},
 	color.RGBA{0x44, 0x66, 0x22, 0xff},
 	color.RGBA{0x22, 0x22, 0x22, 0xff},
+	color.RGBA{0x1f, 0xb5, 0xad, 0xff},
+	color.RGBA{0xf4, 0x7c, 0x9a, 0xff},
+	color.RGBA{0x8c, 0x6d, 0x31, 0xff},
+	color.RGBA{0xa0, 0xc4, 0x5a, 0xff},
 }
 
 // thick is a bar's height in points; between two groups there is a bar's room.
@@ -63,21 +69,21 @@ func (c bars) save(file string) error {
 	high, low := 0.0, 0.0
 	for j, label := range c.labels {
 		top := rows
-		for i, s := range c.series {
+		for _, s := range c.series {
 			if math.IsNaN(s.values[j]) {
 				continue
 			}
 			end := math.Log(s.values[j]/c.base) / math.Log(c.radix)
 			low, high = min(low, end), max(high, end)
-			drawn = append(drawn, rectangle{row: -rows, end: end, color: palette[i%len(palette)]})
+			drawn = append(drawn, rectangle{row: -rows, end: end, color: s.color})
 			rows++
 		}
 		groups = append(groups, plot.Tick{Value: -(top + rows - 1) / 2, Label: label})
 		rows++
 	}
 	p.Add(drawn)
-	for i, s := range c.series {
-		p.Legend.Add(s.name, swatch{palette[i%len(palette)]})
+	for _, s := range c.series {
+		p.Legend.Add(s.name, swatch{s.color})
 	}
 	p.Legend.Top = true
 	p.Legend.Padding = 2
@@ -168,8 +174,8 @@ func ratios(title string) bars {
 
 func (r report) summaryChart() bars {
 	c := ratios("Time an item: queue / channel")
-	background := series{name: "Background"}
-	cancellable := series{name: "cancellable"}
+	background := series{name: "Background", color: palette[0]}
+	cancellable := series{name: "cancellable", color: palette[1]}
 	for _, l := range shortLines() {
 		plain, ok := r.find(l.background, l.plain)
 		if !ok {
@@ -200,7 +206,8 @@ func ratioChart(title string, results []result) bars {
 		c.labels = append(c.labels, parameters)
 	}
 	for _, name := range peersIn(results) {
-		s := series{name: name}
+		place := slices.IndexFunc(everybody(), func(p peer) bool { return p.name == name })
+		s := series{name: name, color: palette[place%len(palette)]} // the same in all charts
 		for _, r := range results {
 			v := math.NaN()
 			if i := r.side(name); i > 0 {
@@ -225,7 +232,7 @@ func latencyChart(title string, results []result) bars {
 		return fmt.Sprintf("%.0f ms", v/1e6)
 	}}
 	for m, metric := range results[0].Metrics {
-		s := series{name: strings.TrimPrefix(metric, "ns ")}
+		s := series{name: strings.TrimPrefix(metric, "ns "), color: palette[m]}
 		for _, r := range results {
 			for _, side := range r.Sides {
 				if m == 0 {

@@ -152,6 +152,7 @@ func (r report) summary() string {
 			b.WriteString(strings.TrimRight(l.label+" | "+cells[0]+" | "+cells[1], " ") + "\n")
 		}
 	}
+	b.WriteString("\nOver all cells that a peer can do, memory and latency included:\n")
 	b.WriteString("\nPeer | Median ratio | Queue loses in | What it does not do, or does otherwise\n---|---|---|---\n")
 	for _, p := range everybody() {
 		var ratios []float64

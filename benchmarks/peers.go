@@ -202,14 +202,6 @@ func (p peer) holds(capacity int) bool {
 	return p.minCapacity > 0 && p.minCapacity <= capacity
 }
 
-// bound returns capacity, or none if the peer has no bounds.
-func (p peer) bound(capacity int) int {
-	if p.minCapacity == 0 {
-		return queue.Unbounded
-	}
-	return capacity
-}
-
 // ours is the queue.
 type ours struct{ q *queue.Queue[int] }
 

@@ -103,7 +103,8 @@ func TestEachPeerKeepsTheOrder(t *testing.T) {
 func TestAPeerThatHeedsAContextEndsWithIt(t *testing.T) {
 	cancellable := func(p peer) (all []func() transport) {
 		if p.cancellable != nil {
-			all = append(all, func() transport { return p.cancellable(p.bound(1)) })
+			capacity, _ := about(1)(p)
+			all = append(all, func() transport { return p.cancellable(capacity) })
 		}
 		if p.tracking != nil {
 			all = append(all, func() transport { return openTracker{p.tracking(1)} })
@@ -261,8 +262,9 @@ func TestATrackerWaitsUntilAllIsDone(t *testing.T) {
 
 func TestBatchesKeepTheOrder(t *testing.T) {
 	batchers := func(p peer) (all []func() batcher) {
-		if p.plain != nil && offers[batcher](p.plain, p.bound(8)) {
-			all = append(all, func() batcher { return p.plain(p.bound(8)).(batcher) })
+		capacity, _ := about(8)(p)
+		if p.plain != nil && offers[batcher](p.plain, capacity) {
+			all = append(all, func() batcher { return p.plain(capacity).(batcher) })
 		}
 		if p.name == "chan" {
 			all = append(all, func() batcher { return oneByOne{p.plain(8)} })
@@ -294,4 +296,16 @@ func TestWhatAPeerLacksFollowsFromHowItIsMade(t *testing.T) {
 	require.Contains(t, lacks["chanx"], "no bound")
 	require.NotContains(t, lacks["chan+select"], "no context")
 	require.NotContains(t, lacks["chan+select+WaitGroup"], "no join")
+}
+
+func TestTheWorkqueueGivesAnItemAgainThatWasDone(t *testing.T) {
+	k := newWorkqueue().(kubernetes)
+	defer k.close()
+	for range 2 {
+		require.NoError(t, k.put(t.Context(), 7))
+		require.Equal(t, 1, k.q.Len())
+		item, err := k.get(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 7, item)
+	}
 }

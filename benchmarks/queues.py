@@ -18,7 +18,7 @@ QUEUES = {
     "queue.Queue": (queue.Queue, queue.PriorityQueue),
 }
 
-STEPS = random.Random(1).choices(range(1 << 40), k=1 << 16)
+STEPS = random.Random(1).choices(range(1 << 30), k=1 << 16)
 
 
 def shares(workers, items):

@@ -127,23 +127,47 @@ func offers[M any](open func(capacity int) transport, capacity int) bool {
 	return ok
 }
 
-// solo puts and gets on one goroutine: what an uncontended item costs.
-func solo(k kind) cell {
-	c := cell{name: fmt.Sprintf("solo/ctx=%s", k), metrics: perItem}
+// A fit says with which capacity a peer takes part in a cell, if it does.
+type fit func(p peer) (capacity int, ok bool)
+
+// exactly is for cells in which the bound is what matters.
+func exactly(capacity int) fit {
+	return func(p peer) (int, bool) { return capacity, p.holds(capacity) }
+}
+
+// about is for cells in which it does not: who knows no bound has none.
+func about(capacity int) fit {
+	return func(p peer) (int, bool) {
+		if p.minCapacity == 0 {
+			return queue.Unbounded, true
+		}
+		return capacity, true
+	}
+}
+
+// sides returns a side for each peer that can wait with a context of this kind
+// and fits.
+func (k kind) sides(fit fit, run func(ctx context.Context, t transport, items int) (sample, error)) (sides []side) {
 	for _, p := range peers {
 		open := k.constructor(p)
-		if open == nil {
+		capacity, ok := fit(p)
+		if open == nil || !ok {
 			continue
 		}
-		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
-			return over(func() transport { return open(p.bound(128)) }, func(t transport) (sample, error) {
-				ctx, stop := k.context()
-				defer stop()
-				return putAndGet(ctx, t, items)
-			})
+		sides = append(sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
+			ctx, stop := k.context()
+			defer stop()
+			t := open(capacity)
+			defer shut(t)
+			return run(ctx, t, items)
 		})})
 	}
-	return c
+	return sides
+}
+
+// solo puts and gets on one goroutine: what an uncontended item costs.
+func solo(k kind) cell {
+	return cell{name: fmt.Sprintf("solo/ctx=%s", k), metrics: perItem, sides: k.sides(about(128), putAndGet)}
 }
 
 func putAndGet(ctx context.Context, t transport, items int) (s sample, err error) {
@@ -164,11 +188,12 @@ func putAndGet(ctx context.Context, t transport, items int) (s sample, err error
 func try() cell {
 	c := cell{name: "try", metrics: perItem}
 	for _, p := range peers {
-		if p.plain == nil || !offers[trier](p.plain, p.bound(128)) {
+		capacity, _ := about(128)(p)
+		if p.plain == nil || !offers[trier](p.plain, capacity) {
 			continue
 		}
 		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
-			t := p.plain(p.bound(128)).(trier)
+			t := p.plain(capacity).(trier)
 			moved := 0
 			s := timed(items, func() {
 				for i := range items {
@@ -243,28 +268,9 @@ func pipeline(producers, consumers, capacity int, k kind) cell {
 	if capacity > 0 && k == background && producers == consumers && producers <= 4 {
 		c.python = &request{Workload: "pipeline", Workers: producers, Capacity: capacity}
 	}
-	for _, p := range peers {
-		open := k.constructor(p)
-		if open == nil || !p.holds(capacity) {
-			continue
-		}
-		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
-			return over(func() transport { return open(capacity) }, func(t transport) (sample, error) {
-				ctx, stop := k.context()
-				defer stop()
-				return race(producers, consumers, items, putting(ctx, t), func(n int, sum *int) error {
-					for range n {
-						item, err := t.get(ctx)
-						if err != nil {
-							return err
-						}
-						*sum += item
-					}
-					return nil
-				})
-			})
-		})})
-	}
+	c.sides = k.sides(exactly(capacity), func(ctx context.Context, t transport, items int) (sample, error) {
+		return race(producers, consumers, items, putting(ctx, t), getting(ctx, t))
+	})
 	return c
 }
 
@@ -281,6 +287,19 @@ func putting(ctx context.Context, t transport) func(from, to int) error {
 			if err := t.put(ctx, i); err != nil {
 				return err
 			}
+		}
+		return nil
+	}
+}
+
+func getting(ctx context.Context, t transport) func(n int, sum *int) error {
+	return func(n int, sum *int) error {
+		for range n {
+			item, err := t.get(ctx)
+			if err != nil {
+				return err
+			}
+			*sum += item
 		}
 		return nil
 	}
@@ -356,16 +375,15 @@ func tasks(workers int) cell {
 // has no batches: it moves the items one by one.
 func batches(size int, k kind) cell {
 	const capacity = 8192
-	c := cell{name: fmt.Sprintf("batch/size=%d/cap=%d/ctx=%s", size, capacity, k), metrics: perItem}
-	for _, p := range peers {
+	fits := func(p peer) (int, bool) {
 		open := k.constructor(p)
-		if open == nil || p.module != "" && !offers[batcher](open, p.bound(capacity)) {
-			continue
-		}
-		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
-			ctx, stop := k.context()
-			defer stop()
-			t := open(p.bound(capacity))
+		n, _ := about(capacity)(p)
+		return n, open != nil && (p.module == "" || offers[batcher](open, n))
+	}
+	return cell{
+		name:    fmt.Sprintf("batch/size=%d/cap=%d/ctx=%s", size, capacity, k),
+		metrics: perItem,
+		sides: k.sides(fits, func(ctx context.Context, t transport, items int) (sample, error) {
 			b, ok := t.(batcher)
 			if !ok {
 				b = oneByOne{t}
@@ -397,9 +415,8 @@ func batches(size int, k kind) cell {
 				}
 				return nil
 			})
-		})})
+		}),
 	}
-	return c
 }
 
 // oneByOne is how a batch goes through what knows none.
@@ -427,7 +444,7 @@ var random = func() []int {
 	r := rand.New(rand.NewPCG(1, 2))
 	numbers := make([]int, keyMask+1)
 	for i := range numbers {
-		numbers[i] = r.IntN(1 << 40)
+		numbers[i] = r.IntN(1 << 30)
 	}
 	return numbers
 }()
@@ -571,25 +588,12 @@ const settle = 20 * time.Microsecond
 // latency has one goroutine parked in a get, and measures from the beginning of
 // the put to the return of that get.
 func latency(k kind) cell {
-	c := cell{
+	return cell{
 		name:    fmt.Sprintf("latency/ctx=%s", k),
 		metrics: []string{"ns p50", "ns p99", "ns p99.9"},
 		items:   2_000,
+		sides:   k.sides(about(128), hops),
 	}
-	for _, p := range peers {
-		open := k.constructor(p)
-		if open == nil {
-			continue
-		}
-		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
-			return over(func() transport { return open(p.bound(128)) }, func(t transport) (sample, error) {
-				ctx, stop := k.context()
-				defer stop()
-				return hops(ctx, t, items)
-			})
-		})})
-	}
-	return c
 }
 
 func hops(ctx context.Context, t transport, items int) (sample, error) {

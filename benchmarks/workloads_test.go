@@ -65,16 +65,7 @@ func (f forger) get(ctx context.Context) (int, error) {
 func TestARaceNoticesWhatIsLostOrDoubled(t *testing.T) {
 	ctx := context.Background()
 	run := func(tr transport) error {
-		_, err := race(2, 2, 100, putting(ctx, tr), func(n int, sum *int) error {
-			for range n {
-				item, err := tr.get(ctx)
-				if err != nil {
-					return err
-				}
-				*sum += item
-			}
-			return nil
-		})
+		_, err := race(2, 2, 100, putting(ctx, tr), getting(ctx, tr))
 		return err
 	}
 	require.NoError(t, run(plainChan(make(chan int, 8))))
