@@ -190,6 +190,7 @@ func (r report) page() string {
 	p("\n## How it was made\n")
 	p("```sh\n%s\n```\n", r.Command)
 	p("| |\n---|---")
+	p("Rounds | %d", r.Rounds)
 	p("Processor | %s, %d logical", r.Machine.CPU, r.Machine.CPUs)
 	p("GOMAXPROCS | %d", r.Machine.GOMAXPROCS)
 	if r.Machine.GiB > 0 {
@@ -221,15 +222,16 @@ func (r report) page() string {
 const method = `
 All sides of a cell take turns in one process, in an order that is turned round from one round to the next. A ratio is that
 of one round; what is shown is the median over the rounds, and the quartiles in brackets. Garbage is collected before each
-round, outside the time. All move as many ints: as many as the queue moves in about 20 ms, or fewer if a peer is more than four
-times as slow. (Python's queues move fewer.) What comes out is checked against what went in.
+round, outside the time. All move as many ints: as many as the queue moves in the time of a round (-time), or fewer if a peer
+is more than four times as slow. (Python's queues move fewer.) What comes out is checked against what went in.
 
 The goroutines of a pipeline wait at a barrier and start at once, so that no side is parked before the other begins. Each peer,
 the queue included, is called through an interface, one call an item on either side. A context is handed to each call, and
 the select asks it for its Done channel each time. Peers that only try are called again after runtime.Gosched until they
 succeed: they spin, and are fast as long as there are processors that nobody else needs.
 
-A cell's name selects it: ` + "`go run ./benchmarks -run 'pipeline/shape=4:4/cap=128/'`" + `. A dash is where the peer cannot do the work.
+A cell's name selects it: ` + "`go run ./benchmarks -run 'pipeline/shape=4:4/cap=128/'`" + `. A dash is where the peer cannot do
+the work. The raw rounds are in [` + roundsFile + `](` + roundsFile + `).
 `
 
 // tables returns a table of ratios and one of what was measured.
