@@ -1,0 +1,694 @@
+/*
+ * A model of the protocol by which the queue's callers park, are served and give
+ * up: what queue.go, wait.go, batch.go, join.go, tasks.go and shutdown.go do, for
+ * Spin. The script check runs it.
+ *
+ * A critical section is one d_step, because mu guards all that it touches; the
+ * model has no mutex. What happens outside of mu is a step of its own, between
+ * whose parts anybody may do anything: sending and receiving a signal, a context
+ * that ends, the way back to mu, giving back a waiter. An inline bears the name
+ * of the function that it stands for.
+ *
+ * Processes call for ever, until they stop of their own accord, which they may
+ * before any call, or find the queue shut down, which it may be at any moment. So
+ * there is no bound to the histories that are checked. Their states are finitely
+ * many because items are white, but for at most one, the red one, which may be
+ * any. As the queue does not look at items, what holds for the red one holds for
+ * each.
+ *
+ * Left out are the store of a LIFO or priority queue and compare's panics (who
+ * waits for whom is the same), calls that do not wait and change nothing, the
+ * figures of Stats, and contexts that are done before the call. TryPut and TryGet
+ * are the first halves of Put and Get.
+ */
+
+#ifndef CAPACITY
+#define CAPACITY 1
+#endif
+#ifndef LARGEST
+#define LARGEST CAPACITY /* the largest capacity that Resize gives */
+#endif
+#ifndef PRODUCERS
+#define PRODUCERS 2
+#endif
+#ifndef CONSUMERS
+#define CONSUMERS 2
+#endif
+#ifndef JOINERS
+#define JOINERS 1
+#endif
+#ifndef CANCELLING
+#define CANCELLING 1 /* whether contexts end */
+#endif
+
+#define CALLERS (PRODUCERS + CONSUMERS + JOINERS) /* those that park */
+#define FORCER  (CALLERS + 1)
+
+/*
+ * The properties. Each is a name in the assertions that check it, for Spin to
+ * print when they fail. Built with ONLY=name, the model checks no other: a name
+ * that is true satisfies its assertions.
+ */
+#ifdef ONLY
+#define SPARED 1
+#else
+#define SPARED 0
+#endif
+#define check(property, holds) assert((holds) || property)
+
+/* The invariants of type Queue, whenever mu is not held */
+hidden byte inv_getters    = SPARED /* nobody is parked for an item that is there, or after a shutdown */
+hidden byte inv_putters    = SPARED /* nobody is parked for a slot that is free, or after a shutdown */
+hidden byte inv_joiners    = SPARED /* nobody is parked in Join while no item is unfinished */
+hidden byte inv_served     = SPARED /* whoever served a waiter wakes it: nobody else finds it */
+hidden byte inv_unfinished = SPARED /* the count is that of the items that wait or are worked on */
+hidden byte inv_len        = SPARED /* no item goes in where there is no slot */
+
+/* What callers are promised */
+hidden byte transfer   = SPARED /* no error: all items moved; an error: the rest did not */
+hidden byte once       = SPARED /* an item goes in once, comes out once, and is not lost */
+hidden byte first_come = SPARED /* first come, first served, and no newcomer overtakes the parked */
+hidden byte at_zero    = SPARED /* Join returns nil exactly if the count is or comes to zero during the call */
+hidden byte one_signal = SPARED /* a waiter gets one signal when it was served, and its next user none */
+hidden byte quiescent  = SPARED /* when nobody can move, nobody is parked for what is there */
+/* and "released": after a shutdown nobody stays parked (an invalid end state to Spin) */
+
+/* Items, and where the red one is */
+#define NONE    0
+#define WHITE   1
+#define RED     2
+#define ABSENT  0 /* nobody puts it, or its Put failed */
+#define OFFERED 1 /* a call has it to put */
+#define IN      2 /* it went in */
+#define OUT     3 /* a call returned it */
+
+/* What a call returned, or how far it is */
+#define NIL      0
+#define SHUTDOWN 1
+#define CTX      2
+#define PARKED   3
+#define SERVED   4 /* its context ended, but not before it was served */
+#define CANCELLED 5 /* its context ended, and it does not know yet whether it was served */
+#define WORKING  6 /* Get returned an item, which is being worked on */
+
+/* type Queue */
+bool shutdown;
+byte capacity = CAPACITY;
+chan buf = [LARGEST] of { byte };
+short unfinished;
+chan putters = [PRODUCERS] of { byte };
+chan getters = [CONSUMERS] of { byte };
+chan joiners = [JOINERS] of { byte };
+byte served, servedLast;
+
+#define full (len(buf) >= capacity)
+
+/* type waiter. 0 is nil. */
+typedef Waiter {
+	bool ready;
+	byte next;
+	byte item;
+#ifdef BATCHES
+	byte more; /* a put's second item */
+	bool two;  /* whether a get has room for two */
+#endif
+	byte err;
+
+	byte caller;   /* for the properties */
+	bool signalled /* for the properties: a signal is on its way or there */
+};
+Waiter waiter[CALLERS + 1];
+
+#ifdef POOL
+byte spare, returned, made;
+#endif
+
+/* What the properties know and the queue does not */
+typedef Call {
+	byte moved; /* how many of its items went in or out */
+	bool joins; /* whether it is a Join under way */
+	bool zero   /* whether the count was zero during it */
+};
+Call call[CALLERS + 2];
+chan puts = [PRODUCERS] of { byte }; /* the calls that wait, in the order in which they parked */
+chan gets = [CONSUMERS] of { byte };
+byte red;
+byte held;  /* items that came out and were not yet marked done */
+byte early; /* calls of TaskDone other than for items that came out */
+
+bool cancelling = CANCELLING; /* whether contexts still end */
+bool putting = true, getting = true, joining = true; /* whether new calls begin */
+
+hidden byte n, c, g, p, s, x1, x2; /* of one critical section */
+
+/* The call who may be given what it wants now: no other has waited longer. */
+inline turn(calls, who) {
+	if
+	:: len(calls) > 0 -> calls ? <c>; check(first_come, c == who)
+	:: else
+	fi
+}
+
+/* The call who waits no longer. */
+inline leave(calls, who) {
+	if
+	:: calls ?? [eval(who)] -> calls ?? eval(who)
+	:: else
+	fi
+}
+
+inline goesIn(who, x) {
+	call[who].moved++;
+	if
+	:: x == RED -> check(once, red == OFFERED); red = IN
+	:: else
+	fi
+}
+
+inline comesOut(x) {
+	if
+	:: x == RED -> check(once, red == IN); red = OUT
+	:: else
+	fi
+}
+
+/* line.append(newWaiter()) */
+inline newWaiter(l) {
+#ifdef POOL
+	w = spare;
+	if
+	:: w == 0 -> w = returned; returned = 0
+	:: else
+	fi;
+	if
+	:: w == 0 -> made++; w = made
+	:: else -> spare = waiter[w].next; waiter[w].next = 0
+	fi;
+#else
+	w = me;
+#endif
+	check(one_signal, !waiter[w].ready && !waiter[w].signalled);
+	waiter[w].caller = me;
+	l ! w
+}
+
+/* await has returned: what the call does then, up to release */
+inline awaited() {
+	check(one_signal, !waiter[w].ready && !waiter[w].signalled);
+	check(one_signal, !(putters ?? [eval(w)]) && !(getters ?? [eval(w)]) && !(joiners ?? [eval(w)]));
+	waiter[w].item = NONE;
+#ifdef BATCHES
+	waiter[w].more = NONE;
+	waiter[w].two = false;
+#endif
+	waiter[w].err = NIL;
+	waiter[w].caller = 0;
+#ifndef POOL
+	w = 0
+#endif
+}
+
+inline serve(l, v, why) {
+	l ?? eval(v);
+	waiter[v].err = why;
+	waiter[v].signalled = true;
+	if
+	:: served == 0 -> served = v
+	:: else -> waiter[servedLast].next = v
+	fi;
+	servedLast = v
+}
+
+inline serveAll(l, why) {
+	do
+	:: len(l) > 0 -> l ? <s>; serve(l, s, why)
+	:: else -> break
+	od
+}
+
+/* mu.Unlock */
+inline muUnlock() {
+	check(inv_getters, len(getters) == 0 || len(buf) == 0 && !shutdown);
+	check(inv_putters, len(putters) == 0 || full && !shutdown);
+	check(inv_joiners, len(joiners) == 0 || unfinished > 0);
+	check(inv_served, served == 0 && servedLast == 0);
+	check(inv_unfinished, 0 <= unfinished && unfinished <= len(buf) + held);
+	check(inv_unfinished, len(buf) + held - early <= unfinished)
+}
+
+/* The first half of unlock */
+inline unlock() {
+	mine = served;
+	served = 0;
+	servedLast = 0;
+	muUnlock()
+}
+
+/*
+ * A process is a loop over steps, each of which says when it can be taken. mine
+ * is the waiter that it has to signal next, which comes before all else, w the
+ * waiter with which it is parked, and e how far its call is.
+ */
+#define idle   (mine == 0 && w == 0 && e == NIL)
+#define parked (mine == 0 && (e == PARKED || e == SERVED))
+
+/* The second half of unlock, of one waiter. mu is not held any more. That next is
+ * read in the same step leaves nothing out, as nobody else touches a waiter
+ * between being served and being signalled: one_signal. */
+inline wake() {
+	d_step {
+		mine != 0 ->
+		c = waiter[mine].next;
+		waiter[mine].next = 0;
+		check(one_signal, !waiter[mine].ready); /* sending never blocks */
+		waiter[mine].ready = true;
+		mine = c
+	}
+}
+
+/* <-w.ready, in either place of await */
+inline receive(l) {
+	parked && waiter[w].ready ->
+	waiter[w].ready = false;
+	waiter[w].signalled = false;
+	check(one_signal, !(l ?? [eval(w)]));
+	e = waiter[w].err
+}
+
+/* A context ends: await leaves the select, and is on the way to mu. */
+inline cancel() {
+	parked && e == PARKED && cancelling -> e = CANCELLED
+}
+
+/* await has locked mu again. */
+inline unpark(l) {
+	mine == 0 && e == CANCELLED ->
+	if
+	:: l ?? [eval(w)] -> l ?? eval(w); e = CTX
+	:: else -> e = SERVED
+	fi
+}
+
+#ifdef POOL
+/* release pushes the waiter onto returned without locking: Load, then
+ * CompareAndSwap until it succeeds. */
+#define release \
+	:: d_step { mine == 0 && w != 0 && !parked && e != CANCELLED && !loaded -> waiter[w].next = returned; loaded = true } \
+	:: d_step { mine == 0 && w != 0 && !parked && e != CANCELLED && loaded -> \
+		if \
+		:: returned == waiter[w].next -> returned = w; w = 0 \
+		:: else \
+		fi; \
+		loaded = false \
+	   }
+#else
+#define release
+#endif
+
+/* storeAll, of one item */
+inline store(who, x) {
+	check(inv_len, !full);
+	goesIn(who, x);
+	buf ! x;
+	unfinished++
+}
+
+/* give an item to the Get that g is the waiter of: a part of add and handOver */
+inline give(who, x) {
+	turn(gets, waiter[g].caller);
+	goesIn(who, x);
+	call[waiter[g].caller].moved++;
+	held++;
+	unfinished++
+}
+
+inline add(x) {
+	turn(puts, me);
+	if
+	:: len(getters) > 0 ->
+		getters ? <g>;
+		give(me, x);
+		leave(gets, waiter[g].caller);
+		waiter[g].item = x;
+		serve(getters, g, NIL);
+		unlock()
+	:: else ->
+		store(me, x);
+		muUnlock()
+	fi
+}
+
+inline admit() {
+	do
+	:: len(putters) > 0 && !full ->
+		putters ? <p>;
+		turn(puts, waiter[p].caller);
+		store(waiter[p].caller, waiter[p].item);
+#ifdef BATCHES
+		waiter[p].item = waiter[p].more;
+		waiter[p].more = NONE;
+#else
+		waiter[p].item = NONE;
+#endif
+		if
+		:: waiter[p].item == NONE ->
+			leave(puts, waiter[p].caller);
+			serve(putters, p, NIL)
+		:: else
+		fi
+	:: else -> break
+	od
+}
+
+inline take() {
+	turn(gets, me);
+	buf ? x;
+	call[me].moved++;
+	held++;
+	admit();
+	if
+	:: served != 0 -> unlock()
+	:: else -> muUnlock()
+	fi
+}
+
+inline finish(k) {
+	unfinished = unfinished - (k);
+	if
+	:: unfinished == 0 ->
+		s = PRODUCERS + CONSUMERS + 1;
+		do
+		:: s <= CALLERS -> call[s].zero = call[s].joins; s++
+		:: else -> break
+		od;
+		serveAll(joiners, NIL)
+	:: else
+	fi
+}
+
+inline putReturns() {
+	check(transfer, call[me].moved == (e == NIL -> 1 : 0));
+	if
+	:: x == RED && e != NIL -> red = ABSENT
+	:: else
+	fi;
+	call[me].moved = 0;
+	x = NONE;
+	leave(puts, me);
+	if
+	:: w != 0 -> awaited()
+	:: else
+	fi;
+	if
+	:: e == CTX -> e = NIL
+	:: else
+	fi
+}
+
+inline put() {
+	if
+	:: shutdown -> e = SHUTDOWN; unlock(); putReturns()
+	:: !shutdown && !full -> add(x); putReturns()
+	:: !shutdown && full ->
+		newWaiter(putters);
+		puts ! me;
+		waiter[w].item = x;
+		e = PARKED;
+		unlock()
+	fi
+}
+
+/* An item to put: a white one or, once in a history, the red one */
+inline offer() {
+	if
+	:: x = WHITE
+	:: red == ABSENT -> x = RED; red = OFFERED
+	fi
+}
+
+inline getReturns() {
+	if
+	:: w != 0 -> x = waiter[w].item; awaited()
+	:: else
+	fi;
+	check(transfer, call[me].moved == (e == NIL -> 1 : 0));
+	check(once, (x != NONE) == (e == NIL));
+	comesOut(x);
+	call[me].moved = 0;
+	x = NONE;
+	leave(gets, me);
+	if
+	:: e == NIL -> e = WORKING
+	:: e == CTX -> e = NIL
+	:: else
+	fi
+}
+
+inline awaitGet() {
+	if
+	:: shutdown -> e = SHUTDOWN; unlock(); getReturns()
+	:: else ->
+		newWaiter(getters);
+		gets ! me;
+		e = PARKED;
+		unlock()
+	fi
+}
+
+inline get() {
+	if
+	:: len(buf) > 0 -> take(); e = NIL; getReturns()
+	:: else -> awaitGet()
+	fi
+}
+
+/* TaskDone for an item that came out, but for unlock */
+inline taskDone() {
+	held--;
+	if
+	:: unfinished > 0 -> finish(1)
+	:: else -> early-- /* ErrTaskDone: somebody else has marked it done */
+	fi
+}
+
+inline joinReturns() {
+	check(at_zero, e == CTX || e == NIL && call[me].zero);
+	call[me].joins = false;
+	call[me].zero = false;
+	if
+	:: w != 0 -> awaited()
+	:: else
+	fi;
+	e = NIL
+}
+
+inline join() {
+	call[me].joins = true;
+	if
+	:: unfinished == 0 -> call[me].zero = true; unlock(); joinReturns()
+	:: else ->
+		newWaiter(joiners);
+		check(at_zero, !call[me].zero);
+		e = PARKED;
+		unlock()
+	fi
+}
+
+inline shutDown(immediate) {
+	if
+	:: immediate ->
+		n = 0;
+		do
+		:: len(buf) > 0 -> buf ? c; comesOut(c); n++
+		:: else -> break
+		od;
+		if
+		:: n > unfinished -> n = unfinished
+		:: else
+		fi;
+		finish(n)
+	:: else
+	fi;
+	shutdown = true;
+	serveAll(putters, SHUTDOWN);
+	serveAll(getters, SHUTDOWN);
+	unlock()
+}
+
+inline resize(to) {
+	capacity = to;
+	admit();
+	unlock()
+}
+
+inline forcePut() {
+	if
+	:: shutdown -> e = SHUTDOWN; unlock()
+	:: !shutdown && !full -> add(x)
+	:: !shutdown && full ->
+		goesIn(me, x);
+		buf ? c;
+		comesOut(c);
+		buf ! x;
+		unlock()
+	fi;
+	putReturns()
+}
+
+proctype producer(byte me) {
+	byte w, mine, e, x;
+#ifdef POOL
+	bool loaded;
+#endif
+	do
+	:: atomic { idle && putting -> offer(); d_step { put() } }
+	:: wake()
+	:: d_step { receive(putters); putReturns() }
+	:: cancel()
+	:: d_step { unpark(putters); unlock(); if :: e == CTX -> putReturns() :: else fi }
+	release
+	:: idle && !putting -> break
+	:: mine == 0 && e == SHUTDOWN -> break
+	od
+}
+
+proctype consumer(byte me) {
+	byte w, mine, e, x;
+#ifdef POOL
+	bool loaded;
+#endif
+	do
+	:: d_step { idle && getting -> get() }
+	:: wake()
+	:: d_step { receive(getters); getReturns() }
+	:: cancel()
+	:: d_step { unpark(getters); unlock(); if :: e == CTX -> getReturns() :: else fi }
+	release
+	:: d_step { mine == 0 && w == 0 && e == WORKING -> taskDone(); e = NIL; unlock() }
+#ifdef TASKS
+	:: d_step { mine == 0 && w == 0 && e == WORKING -> taskDone(); get() } /* next, of a loop over Tasks */
+#endif
+	:: idle && !getting -> break
+	:: mine == 0 && e == SHUTDOWN -> break
+	od
+}
+
+proctype joiner(byte me) {
+	byte w, mine, e;
+#ifdef POOL
+	bool loaded;
+#endif
+	do
+	:: d_step { idle && joining -> join() }
+	:: wake()
+	:: d_step { receive(joiners); joinReturns() }
+	:: cancel()
+	:: d_step { unpark(joiners); unlock(); if :: e == CTX -> joinReturns() :: else fi }
+	release
+	:: idle && !joining -> break
+	od
+}
+
+proctype forcer(byte me) {
+	byte w, mine, e, x;
+	do
+	:: atomic { idle && putting -> offer(); d_step { forcePut() } }
+	:: wake()
+	:: idle && !putting -> break
+	:: mine == 0 && e == SHUTDOWN -> break
+	od
+}
+
+proctype resizer() {
+	byte mine;
+	do
+	:: d_step { mine == 0 && putting && capacity != 1 -> resize(1) }
+	:: d_step { mine == 0 && putting && capacity != LARGEST -> resize(LARGEST) }
+	:: wake()
+	:: mine == 0 && !putting -> break
+	od
+}
+
+/* Marks items done that it never got. */
+proctype miscounter() {
+	byte mine;
+	do
+	:: d_step { mine == 0 && putting && early < 2 && unfinished > 0 -> early++; finish(1); unlock() }
+	:: wake()
+	:: mine == 0 && !putting -> break
+	od
+}
+
+/*
+ * At any moment, ends it all in one of several ways: producers begin no new
+ * calls, or consumers, or neither do; the queue is shut down at any moment after
+ * that, or when nobody can move; gracefully, and then immediately when nobody
+ * can move again, or immediately at once. No context ends after some moment of
+ * it, so that whoever is parked must be released by others.
+ */
+proctype closer() {
+	byte mine;
+	if
+	:: putting = false
+	:: getting = false
+	:: d_step { putting = false; getting = false }
+	:: goto shut
+	fi;
+	joining = false;
+#if CANCELLING
+	cancelling = false;
+#endif
+	timeout -> d_step {
+		check(quiescent, len(getters) == 0 || len(buf) == 0);
+		check(quiescent, len(putters) == 0 || full);
+		check(quiescent, len(joiners) == 0 || unfinished > 0)
+	};
+shut:
+	if
+	:: d_step { shutDown(false) }
+	:: d_step { shutDown(true) }
+	fi;
+	do
+	:: wake()
+	:: mine == 0 -> break
+	od;
+	joining = false;
+#if CANCELLING
+	cancelling = false;
+#endif
+	timeout -> d_step {
+		check(quiescent, len(getters) == 0 && len(putters) == 0);
+		check(quiescent, len(joiners) == 0 || unfinished > 0);
+		shutDown(true)
+	};
+	do
+	:: wake()
+	:: mine == 0 -> break
+	od;
+	timeout -> check(once, red == ABSENT || red == OUT)
+}
+
+init {
+	byte k = 1;
+	atomic {
+#ifdef ONLY
+		ONLY = 0;
+#endif
+		do
+		:: k <= PRODUCERS -> run producer(k); k++
+		:: k > PRODUCERS && k <= PRODUCERS + CONSUMERS -> run consumer(k); k++
+		:: k > PRODUCERS + CONSUMERS && k <= CALLERS -> run joiner(k); k++
+		:: k > CALLERS -> break
+		od;
+#ifdef FORCEPUT
+		run forcer(FORCER);
+#endif
+#ifdef RESIZE
+		run resizer();
+#endif
+#ifdef MISCOUNT
+		run miscounter();
+#endif
+		run closer()
+	}
+}
