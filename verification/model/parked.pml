@@ -139,7 +139,15 @@ byte early; /* calls of TaskDone other than for items that came out */
 bool cancelling = CANCELLING; /* whether contexts still end */
 bool putting = true, getting = true, joining = true; /* whether new calls begin */
 
-hidden byte n, c, g, p, s, x1, x2; /* of one critical section */
+#ifdef BATCHES
+#define more(statements) statements
+#else
+#define more(statements)
+#define y    NONE /* a call's second item */
+#define size 1    /* how many items a call has */
+#endif
+
+hidden byte n, c, g, p, s; /* of one critical section */
 
 /* The call who may be given what it wants now: no other has waited longer. */
 inline turn(calls, who) {
@@ -275,14 +283,21 @@ inline receive(l) {
 	e = waiter[w].err
 }
 
-/* A context ends: await leaves the select, and is on the way to mu. */
-inline cancel() {
-	parked && e == PARKED && cancelling -> e = CANCELLED
-}
+/* A context ends, and await leaves its select for mu. Until it has locked it, it
+ * does nothing that another could see. So both are one step; APART makes them
+ * two, as they are, and the states many more. */
+#define cancelled (parked && e == PARKED && cancelling)
+#ifdef APART
+#define cancel :: cancelled -> e = CANCELLED
+#define locked (mine == 0 && e == CANCELLED)
+#else
+#define cancel
+#define locked cancelled
+#endif
 
 /* await has locked mu again. */
 inline unpark(l) {
-	mine == 0 && e == CANCELLED ->
+	locked ->
 	if
 	:: l ?? [eval(w)] -> l ?? eval(w); e = CTX
 	:: else -> e = SERVED
@@ -386,19 +401,22 @@ inline finish(k) {
 	fi
 }
 
+/* x and y are the items that did not go in: items[n:]. */
 inline putReturns() {
-	check(transfer, call[me].moved == (e == NIL -> 1 : 0));
 	if
-	:: x == RED && e != NIL -> red = ABSENT
+	:: w != 0 -> x = waiter[w].item; more(y = waiter[w].more;) awaited()
+	:: else
+	fi;
+	check(transfer, (e == NIL) == (x == NONE));
+	check(transfer, call[me].moved + (x != NONE) + (y != NONE) == size);
+	if
+	:: x == RED || y == RED -> check(once, red == OFFERED); red = ABSENT
 	:: else
 	fi;
 	call[me].moved = 0;
 	x = NONE;
+	more(y = NONE; size = 1;)
 	leave(puts, me);
-	if
-	:: w != 0 -> awaited()
-	:: else
-	fi;
 	if
 	:: e == CTX -> e = NIL
 	:: else
@@ -408,34 +426,98 @@ inline putReturns() {
 inline put() {
 	if
 	:: shutdown -> e = SHUTDOWN; unlock(); putReturns()
-	:: !shutdown && !full -> add(x); putReturns()
+	:: !shutdown && !full -> add(x); x = NONE; putReturns()
 	:: !shutdown && full ->
 		newWaiter(putters);
 		puts ! me;
 		waiter[w].item = x;
+		x = NONE;
 		e = PARKED;
 		unlock()
 	fi
 }
 
-/* An item to put: a white one or, once in a history, the red one */
-inline offer() {
+#ifdef BATCHES
+/* handOver. It has as much to spare for each batch as is left when each parked
+ * Get has one. */
+inline handOver() {
+	n = (x != NONE) + (y != NONE);
+	n = (n > len(getters) -> n - len(getters) : 0);
+	do
+	:: len(getters) > 0 && x != NONE ->
+		turn(puts, me);
+		getters ? <g>;
+		give(me, x);
+		waiter[g].item = x;
+		x = y;
+		y = NONE;
+		if
+		:: n > 0 && waiter[g].two && x != NONE ->
+			give(me, x);
+			waiter[g].more = x;
+			x = NONE;
+			n--
+		:: else
+		fi;
+		leave(gets, waiter[g].caller);
+		serve(getters, g, NIL)
+	:: else -> break
+	od
+}
+
+/* storeAll */
+inline storeAll() {
+	do
+	:: x != NONE && !full -> turn(puts, me); store(me, x); x = y; y = NONE
+	:: else -> break
+	od
+}
+
+/* PutBatch, of two items */
+inline putBatch() {
+	size = 2;
 	if
-	:: x = WHITE
-	:: red == ABSENT -> x = RED; red = OFFERED
+	:: shutdown -> e = SHUTDOWN; unlock(); putReturns()
+	:: else ->
+		handOver();
+		storeAll();
+		if
+		:: x == NONE -> unlock(); putReturns()
+		:: else ->
+			newWaiter(putters);
+			puts ! me;
+			waiter[w].item = x;
+			waiter[w].more = y;
+			x = NONE;
+			y = NONE;
+			e = PARKED;
+			unlock()
+		fi
+	fi
+}
+#endif
+
+/* An item to put: a white one or, once in a history, the red one */
+inline offer(item) {
+	if
+	:: item = WHITE
+	:: red == ABSENT -> item = RED; red = OFFERED
 	fi
 }
 
 inline getReturns() {
 	if
-	:: w != 0 -> x = waiter[w].item; awaited()
+	:: w != 0 -> x = waiter[w].item; more(y = waiter[w].more;) awaited()
 	:: else
 	fi;
-	check(transfer, call[me].moved == (e == NIL -> 1 : 0));
-	check(once, (x != NONE) == (e == NIL));
+	check(transfer, (e == NIL) == (x != NONE));
+	check(transfer, call[me].moved == (x != NONE) + (y != NONE));
 	comesOut(x);
+	more(comesOut(y);)
+	more(size = call[me].moved;)
 	call[me].moved = 0;
 	x = NONE;
+	more(y = NONE;)
 	leave(gets, me);
 	if
 	:: e == NIL -> e = WORKING
@@ -461,6 +543,28 @@ inline get() {
 	:: else -> awaitGet()
 	fi
 }
+
+#ifdef BATCHES
+/* GetBatch, with room for two items */
+inline getBatch() {
+	if
+	:: len(buf) > 0 ->
+		turn(gets, me);
+		buf ? x;
+		n = 1;
+		if
+		:: len(buf) > 0 -> buf ? y; n = 2
+		:: else
+		fi;
+		call[me].moved = n;
+		held = held + n;
+		admit();
+		unlock();
+		getReturns()
+	:: else -> awaitGet(); if :: e == PARKED -> waiter[w].two = true :: else fi
+	fi
+}
+#endif
 
 /* TaskDone for an item that came out, but for unlock */
 inline taskDone() {
@@ -524,12 +628,13 @@ inline resize(to) {
 inline forcePut() {
 	if
 	:: shutdown -> e = SHUTDOWN; unlock()
-	:: !shutdown && !full -> add(x)
+	:: !shutdown && !full -> add(x); x = NONE
 	:: !shutdown && full ->
 		goesIn(me, x);
 		buf ? c;
 		comesOut(c);
 		buf ! x;
+		x = NONE;
 		unlock()
 	fi;
 	putReturns()
@@ -537,14 +642,20 @@ inline forcePut() {
 
 proctype producer(byte me) {
 	byte w, mine, e, x;
+#ifdef BATCHES
+	byte y, size = 1;
+#endif
 #ifdef POOL
 	bool loaded;
 #endif
 	do
-	:: atomic { idle && putting -> offer(); d_step { put() } }
+	:: atomic { idle && putting -> offer(x); d_step { put() } }
+#ifdef BATCHES
+	:: atomic { idle && putting -> offer(x); offer(y); d_step { putBatch() } }
+#endif
 	:: wake()
 	:: d_step { receive(putters); putReturns() }
-	:: cancel()
+	cancel
 	:: d_step { unpark(putters); unlock(); if :: e == CTX -> putReturns() :: else fi }
 	release
 	:: idle && !putting -> break
@@ -554,6 +665,9 @@ proctype producer(byte me) {
 
 proctype consumer(byte me) {
 	byte w, mine, e, x;
+#ifdef BATCHES
+	byte y, size = 1;
+#endif
 #ifdef POOL
 	bool loaded;
 #endif
@@ -561,10 +675,15 @@ proctype consumer(byte me) {
 	:: d_step { idle && getting -> get() }
 	:: wake()
 	:: d_step { receive(getters); getReturns() }
-	:: cancel()
+	cancel
 	:: d_step { unpark(getters); unlock(); if :: e == CTX -> getReturns() :: else fi }
 	release
+#ifdef BATCHES
+	:: d_step { idle && getting -> getBatch() }
+	:: d_step { mine == 0 && w == 0 && e == WORKING -> taskDone(); size--; e = (size > 0 -> WORKING : NIL); unlock() }
+#else
 	:: d_step { mine == 0 && w == 0 && e == WORKING -> taskDone(); e = NIL; unlock() }
+#endif
 #ifdef TASKS
 	:: d_step { mine == 0 && w == 0 && e == WORKING -> taskDone(); get() } /* next, of a loop over Tasks */
 #endif
@@ -582,7 +701,7 @@ proctype joiner(byte me) {
 	:: d_step { idle && joining -> join() }
 	:: wake()
 	:: d_step { receive(joiners); joinReturns() }
-	:: cancel()
+	cancel
 	:: d_step { unpark(joiners); unlock(); if :: e == CTX -> joinReturns() :: else fi }
 	release
 	:: idle && !joining -> break
@@ -591,8 +710,11 @@ proctype joiner(byte me) {
 
 proctype forcer(byte me) {
 	byte w, mine, e, x;
+#ifdef BATCHES
+	byte y, size = 1;
+#endif
 	do
-	:: atomic { idle && putting -> offer(); d_step { forcePut() } }
+	:: atomic { idle && putting -> offer(x); d_step { forcePut() } }
 	:: wake()
 	:: idle && !putting -> break
 	:: mine == 0 && e == SHUTDOWN -> break
