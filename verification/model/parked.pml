@@ -71,7 +71,43 @@ hidden byte first_come = SPARED /* first come, first served, and no newcomer ove
 hidden byte at_zero    = SPARED /* Join returns nil exactly if the count is or comes to zero during the call */
 hidden byte one_signal = SPARED /* a waiter gets one signal when it was served, and its next user none */
 hidden byte quiescent  = SPARED /* when nobody can move, nobody is parked for what is there */
-/* and "released": after a shutdown nobody stays parked (an invalid end state to Spin) */
+hidden byte released   = SPARED /* after a shutdown nobody stays parked: no assertion, but an invalid end state to Spin */
+
+/*
+ * Broken variants, to see that the properties find what they are there for. One
+ * is chosen with BROKEN=name, and stands in the model where its name does.
+ */
+#ifndef BROKEN
+#define BROKEN 0
+#endif
+#define broken(variant)             (BROKEN == variant)
+#define only(variant, statements)   if :: broken(variant) -> statements :: else fi
+#define unless(variant, statements) if :: broken(variant) :: else -> statements fi
+#define SERVED_BUT_CANCELLED 1 /* await returns ctx.Err though the call was served */
+#define CANCELLED_STAYS      2 /* a cancelled call stays in its line and swallows what it is handed */
+#define SIGNAL_LEFT          3 /* a cancelled call that was served leaves its signal behind */
+#define SIGNAL_NOT_AWAITED   4 /* the same, but for a signal that is there already */
+#define SERVES_ONE           5 /* of several calls served in a critical section, one is signalled */
+#define PLAIN_UNLOCK         6 /* take does not signal the calls that it let in */
+#define STORES_ALWAYS        7 /* add looks for no parked Get */
+#define STORES_TOO           8 /* add hands the item over and stores it as well */
+#define WAKES_FOR_A_SLOT     9 /* admit wakes a parked Put for it to try again, and the slot is free till then */
+#define LAST_FIRST           10 /* admit lets in whoever parked last */
+#define ADMITS_ONE           11 /* admit lets in one call even if there is room for more */
+#define RESIZE_ADMITS_NOBODY 12 /* Resize lets nobody in */
+#define FORGETS_PUTS         13 /* Shutdown does not release parked Puts */
+#define FORGETS_GETS         14 /* Shutdown does not release parked Gets */
+#define ENDS_JOIN            15 /* Shutdown releases Join */
+#define DRAINED_UNFINISHED   16 /* Shutdown leaves the items that it takes out unfinished */
+#define DRAINS_BELOW_ZERO    17 /* Shutdown takes items off the count that were marked done before */
+#define DONE_BELOW_ZERO      18 /* TaskDone looks for no unfinished item */
+#define NOBODY_JOINED        19 /* the count comes to zero, and parked Joins stay */
+#define LOOKS_AGAIN          20 /* Join parks again if there are unfinished items when it runs */
+#define EVICTION_JOINS       21 /* ForcePut takes the old item off the count before the new one is on it */
+#define EVICTED_UNFINISHED   22 /* ForcePut leaves the evicted item unfinished */
+#define DRAINED_LOST         24 /* Shutdown does not return what it takes out */
+#define NEXT_AFTER_SIGNAL    25 /* unlock reads next when the waiter is its caller's again */
+#define LOSES_ITS_PLACE      23 /* PutBatch goes to the end of the line when a part of it is in */
 
 /* Items, and where the red one is */
 #define NONE    0
@@ -89,6 +125,7 @@ hidden byte quiescent  = SPARED /* when nobody can move, nobody is parked for wh
 #define PARKED   3
 #define SERVED   4 /* its context ended, but not before it was served */
 #define CANCELLED 5 /* its context ended, and it does not know yet whether it was served */
+#define AGAIN    7 /* only with WAKES_FOR_A_SLOT */
 #define WORKING  6 /* Get returned an item, which is being worked on */
 
 /* type Queue */
@@ -221,7 +258,7 @@ inline serve(l, v, why) {
 	waiter[v].err = why;
 	waiter[v].signalled = true;
 	if
-	:: served == 0 -> served = v
+	:: served == 0 || broken(SERVES_ONE) -> served = v
 	:: else -> waiter[servedLast].next = v
 	fi;
 	servedLast = v
@@ -264,6 +301,14 @@ inline unlock() {
  * read in the same step leaves nothing out, as nobody else touches a waiter
  * between being served and being signalled: one_signal. */
 inline wake() {
+#if broken(NEXT_AFTER_SIGNAL)
+	mine != 0 -> waiter[mine].ready = true;
+	d_step {
+		c = waiter[mine].next;
+		waiter[mine].next = 0;
+		mine = c
+	}
+#else
 	d_step {
 		mine != 0 ->
 		c = waiter[mine].next;
@@ -272,13 +317,16 @@ inline wake() {
 		waiter[mine].ready = true;
 		mine = c
 	}
+#endif
 }
 
 /* <-w.ready, in either place of await */
 inline receive(l) {
-	parked && waiter[w].ready ->
-	waiter[w].ready = false;
-	waiter[w].signalled = false;
+	parked && (waiter[w].ready || e == SERVED && (broken(SIGNAL_LEFT) || broken(SIGNAL_NOT_AWAITED))) ->
+	if
+	:: waiter[w].ready && !(e == SERVED && broken(SIGNAL_LEFT)) -> waiter[w].ready = false; waiter[w].signalled = false
+	:: else
+	fi;
 	check(one_signal, !(l ?? [eval(w)]));
 	e = waiter[w].err
 }
@@ -299,8 +347,8 @@ inline receive(l) {
 inline unpark(l) {
 	locked ->
 	if
-	:: l ?? [eval(w)] -> l ?? eval(w); e = CTX
-	:: else -> e = SERVED
+	:: l ?? [eval(w)] -> unless(CANCELLED_STAYS, l ?? eval(w)); e = CTX
+	:: else -> e = (broken(SERVED_BUT_CANCELLED) -> CTX : SERVED)
 	fi
 }
 
@@ -340,9 +388,10 @@ inline give(who, x) {
 inline add(x) {
 	turn(puts, me);
 	if
-	:: len(getters) > 0 ->
+	:: len(getters) > 0 && !broken(STORES_ALWAYS) ->
 		getters ? <g>;
 		give(me, x);
+		only(STORES_TOO, buf ! x);
 		leave(gets, waiter[g].caller);
 		waiter[g].item = x;
 		serve(getters, g, NIL);
@@ -357,6 +406,8 @@ inline admit() {
 	do
 	:: len(putters) > 0 && !full ->
 		putters ? <p>;
+		only(WAKES_FOR_A_SLOT, serve(putters, p, AGAIN); break);
+		only(LAST_FIRST, if :: len(putters) > 1 -> putters ? p; putters ! p; putters ? <p> :: else fi);
 		turn(puts, waiter[p].caller);
 		store(waiter[p].caller, waiter[p].item);
 #ifdef BATCHES
@@ -369,8 +420,9 @@ inline admit() {
 		:: waiter[p].item == NONE ->
 			leave(puts, waiter[p].caller);
 			serve(putters, p, NIL)
-		:: else
-		fi
+		:: else -> only(LOSES_ITS_PLACE, putters ? p; putters ! p)
+		fi;
+		only(ADMITS_ONE, break)
 	:: else -> break
 	od
 }
@@ -382,7 +434,7 @@ inline take() {
 	held++;
 	admit();
 	if
-	:: served != 0 -> unlock()
+	:: served != 0 && !broken(PLAIN_UNLOCK) -> unlock()
 	:: else -> muUnlock()
 	fi
 }
@@ -396,7 +448,7 @@ inline finish(k) {
 		:: s <= CALLERS -> call[s].zero = call[s].joins; s++
 		:: else -> break
 		od;
-		serveAll(joiners, NIL)
+		unless(NOBODY_JOINED, serveAll(joiners, NIL))
 	:: else
 	fi
 }
@@ -575,26 +627,33 @@ inline taskDone() {
 	fi
 }
 
+inline joinAwait() {
+	newWaiter(joiners);
+	check(at_zero, !call[me].zero);
+	e = PARKED;
+	unlock()
+}
+
 inline joinReturns() {
-	check(at_zero, e == CTX || e == NIL && call[me].zero);
-	call[me].joins = false;
-	call[me].zero = false;
 	if
 	:: w != 0 -> awaited()
 	:: else
 	fi;
-	e = NIL
+	if
+	:: e == NIL && unfinished > 0 && broken(LOOKS_AGAIN) -> joinAwait()
+	:: else ->
+		check(at_zero, e == CTX || e == NIL && call[me].zero);
+		call[me].joins = false;
+		call[me].zero = false;
+		e = NIL
+	fi
 }
 
 inline join() {
 	call[me].joins = true;
 	if
 	:: unfinished == 0 -> call[me].zero = true; unlock(); joinReturns()
-	:: else ->
-		newWaiter(joiners);
-		check(at_zero, !call[me].zero);
-		e = PARKED;
-		unlock()
+	:: else -> joinAwait()
 	fi
 }
 
@@ -603,25 +662,26 @@ inline shutDown(immediate) {
 	:: immediate ->
 		n = 0;
 		do
-		:: len(buf) > 0 -> buf ? c; comesOut(c); n++
+		:: len(buf) > 0 -> buf ? c; unless(DRAINED_LOST, comesOut(c)); n++
 		:: else -> break
 		od;
 		if
-		:: n > unfinished -> n = unfinished
+		:: n > unfinished && !broken(DRAINS_BELOW_ZERO) -> n = unfinished
 		:: else
 		fi;
-		finish(n)
+		unless(DRAINED_UNFINISHED, finish(n))
 	:: else
 	fi;
 	shutdown = true;
-	serveAll(putters, SHUTDOWN);
-	serveAll(getters, SHUTDOWN);
+	unless(FORGETS_PUTS, serveAll(putters, SHUTDOWN));
+	unless(FORGETS_GETS, serveAll(getters, SHUTDOWN));
+	only(ENDS_JOIN, serveAll(joiners, NIL));
 	unlock()
 }
 
 inline resize(to) {
 	capacity = to;
-	admit();
+	unless(RESIZE_ADMITS_NOBODY, admit());
 	unlock()
 }
 
@@ -635,6 +695,8 @@ inline forcePut() {
 		comesOut(c);
 		buf ! x;
 		x = NONE;
+		only(EVICTED_UNFINISHED, unfinished++);
+		only(EVICTION_JOINS, if :: unfinished == 1 -> serveAll(joiners, NIL) :: else fi);
 		unlock()
 	fi;
 	putReturns()
@@ -654,7 +716,11 @@ proctype producer(byte me) {
 	:: atomic { idle && putting -> offer(x); offer(y); d_step { putBatch() } }
 #endif
 	:: wake()
+#if broken(WAKES_FOR_A_SLOT)
+	:: d_step { receive(putters); if :: e == AGAIN -> x = waiter[w].item; awaited(); e = NIL; leave(puts, me); put() :: else -> putReturns() fi }
+#else
 	:: d_step { receive(putters); putReturns() }
+#endif
 	cancel
 	:: d_step { unpark(putters); unlock(); if :: e == CTX -> putReturns() :: else fi }
 	release
@@ -735,7 +801,7 @@ proctype resizer() {
 proctype miscounter() {
 	byte mine;
 	do
-	:: d_step { mine == 0 && putting && early < 2 && unfinished > 0 -> early++; finish(1); unlock() }
+	:: d_step { mine == 0 && putting && early < 2 && (unfinished > 0 || broken(DONE_BELOW_ZERO)) -> early++; finish(1); unlock() }
 	:: wake()
 	:: mine == 0 && !putting -> break
 	od
