@@ -133,9 +133,9 @@ bool shutdown;
 byte capacity = CAPACITY;
 chan buf = [LARGEST] of { byte };
 short unfinished;
-chan putters = [PRODUCERS] of { byte };
-chan getters = [CONSUMERS] of { byte };
-chan joiners = [JOINERS] of { byte };
+chan putters = [CALLERS] of { byte };
+chan getters = [CALLERS] of { byte };
+chan joiners = [CALLERS] of { byte };
 byte served, servedLast;
 
 #define full (len(buf) >= capacity)
@@ -167,14 +167,14 @@ typedef Call {
 	bool zero   /* whether the count was zero during it */
 };
 Call call[CALLERS + 2];
-chan puts = [PRODUCERS] of { byte }; /* the calls that wait, in the order in which they parked */
-chan gets = [CONSUMERS] of { byte };
+chan puts = [CALLERS] of { byte }; /* the calls that wait, in the order in which they parked */
+chan gets = [CALLERS] of { byte };
 byte red;
 byte held;  /* items that came out and were not yet marked done */
 byte early; /* calls of TaskDone other than for items that came out */
 
 bool cancelling = CANCELLING; /* whether contexts still end */
-bool putting = true, getting = true, joining = true; /* whether new calls begin */
+bool putting = true, getting = true, others = true; /* whether Put, Get and other calls begin still */
 
 #ifdef BATCHES
 #define more(statements) statements
@@ -764,13 +764,13 @@ proctype joiner(byte me) {
 	bool loaded;
 #endif
 	do
-	:: d_step { idle && joining -> join() }
+	:: d_step { idle && others -> join() }
 	:: wake()
 	:: d_step { receive(joiners); joinReturns() }
 	cancel
 	:: d_step { unpark(joiners); unlock(); if :: e == CTX -> joinReturns() :: else fi }
 	release
-	:: idle && !joining -> break
+	:: idle && !others -> break
 	od
 }
 
@@ -780,9 +780,9 @@ proctype forcer(byte me) {
 	byte y, size = 1;
 #endif
 	do
-	:: atomic { idle && putting -> offer(x); d_step { forcePut() } }
+	:: atomic { idle && others -> offer(x); d_step { forcePut() } }
 	:: wake()
-	:: idle && !putting -> break
+	:: idle && !others -> break
 	:: mine == 0 && e == SHUTDOWN -> break
 	od
 }
@@ -790,10 +790,10 @@ proctype forcer(byte me) {
 proctype resizer() {
 	byte mine;
 	do
-	:: d_step { mine == 0 && putting && capacity != 1 -> resize(1) }
-	:: d_step { mine == 0 && putting && capacity != LARGEST -> resize(LARGEST) }
+	:: d_step { mine == 0 && others && capacity != 1 -> resize(1) }
+	:: d_step { mine == 0 && others && capacity != LARGEST -> resize(LARGEST) }
 	:: wake()
-	:: mine == 0 && !putting -> break
+	:: mine == 0 && !others -> break
 	od
 }
 
@@ -801,9 +801,9 @@ proctype resizer() {
 proctype miscounter() {
 	byte mine;
 	do
-	:: d_step { mine == 0 && putting && early < 2 && (unfinished > 0 || broken(DONE_BELOW_ZERO)) -> early++; finish(1); unlock() }
+	:: d_step { mine == 0 && others && early < 2 && (unfinished > 0 || broken(DONE_BELOW_ZERO)) -> early++; finish(1); unlock() }
 	:: wake()
-	:: mine == 0 && !putting -> break
+	:: mine == 0 && !others -> break
 	od
 }
 
@@ -822,7 +822,7 @@ proctype closer() {
 	:: d_step { putting = false; getting = false }
 	:: goto shut
 	fi;
-	joining = false;
+	others = false;
 #if CANCELLING
 	cancelling = false;
 #endif
@@ -840,7 +840,7 @@ shut:
 	:: wake()
 	:: mine == 0 -> break
 	od;
-	joining = false;
+	others = false;
 #if CANCELLING
 	cancelling = false;
 #endif
