@@ -37,9 +37,6 @@
 #ifndef JOINERS
 #define JOINERS 1
 #endif
-#ifndef CANCELLING
-#define CANCELLING 1 /* whether contexts end */
-#endif
 
 #define CALLERS (PRODUCERS + CONSUMERS + JOINERS) /* those that park */
 #define FORCER  (CALLERS + 1)
@@ -83,31 +80,32 @@ hidden byte released   = SPARED /* after a shutdown nobody stays parked: no asse
 #define broken(variant)             (BROKEN == variant)
 #define only(variant, statements)   if :: broken(variant) -> statements :: else fi
 #define unless(variant, statements) if :: broken(variant) :: else -> statements fi
-#define SERVED_BUT_CANCELLED 1 /* await returns ctx.Err though the call was served */
-#define CANCELLED_STAYS      2 /* a cancelled call stays in its line and swallows what it is handed */
-#define SIGNAL_LEFT          3 /* a cancelled call that was served leaves its signal behind */
-#define SIGNAL_NOT_AWAITED   4 /* the same, but for a signal that is there already */
-#define SERVES_ONE           5 /* of several calls served in a critical section, one is signalled */
-#define PLAIN_UNLOCK         6 /* take does not signal the calls that it let in */
-#define STORES_ALWAYS        7 /* add looks for no parked Get */
-#define STORES_TOO           8 /* add hands the item over and stores it as well */
-#define WAKES_FOR_A_SLOT     9 /* admit wakes a parked Put for it to try again, and the slot is free till then */
-#define LAST_FIRST           10 /* admit lets in whoever parked last */
-#define ADMITS_ONE           11 /* admit lets in one call even if there is room for more */
-#define RESIZE_ADMITS_NOBODY 12 /* Resize lets nobody in */
-#define FORGETS_PUTS         13 /* Shutdown does not release parked Puts */
-#define FORGETS_GETS         14 /* Shutdown does not release parked Gets */
-#define ENDS_JOIN            15 /* Shutdown releases Join */
-#define DRAINED_UNFINISHED   16 /* Shutdown leaves the items that it takes out unfinished */
-#define DRAINS_BELOW_ZERO    17 /* Shutdown takes items off the count that were marked done before */
-#define DONE_BELOW_ZERO      18 /* TaskDone looks for no unfinished item */
-#define NOBODY_JOINED        19 /* the count comes to zero, and parked Joins stay */
-#define LOOKS_AGAIN          20 /* Join parks again if there are unfinished items when it runs */
-#define EVICTION_JOINS       21 /* ForcePut takes the old item off the count before the new one is on it */
-#define EVICTED_UNFINISHED   22 /* ForcePut leaves the evicted item unfinished */
-#define DRAINED_LOST         24 /* Shutdown does not return what it takes out */
-#define NEXT_AFTER_SIGNAL    25 /* unlock reads next when the waiter is its caller's again */
-#define LOSES_ITS_PLACE      23 /* PutBatch goes to the end of the line when a part of it is in */
+#define SERVED_BUT_CANCELLED 1  /* await returns ctx.Err though the call was served */
+#define CANCELLED_STAYS      2  /* a cancelled call stays in its line and swallows what it is handed */
+#define SIGNAL_LEFT          3  /* a cancelled call that was served leaves its signal behind */
+#define SIGNAL_NOT_AWAITED   4  /* the same, unless the signal is there already */
+#define NEXT_AFTER_SIGNAL    5  /* unlock reads next of a waiter that it has signalled, and that is its caller's again */
+#define SERVES_ONE           6  /* of several calls served in a critical section, one is signalled */
+#define PLAIN_UNLOCK         7  /* take does not signal the calls that it let in */
+#define STORES_ALWAYS        8  /* add looks for no parked Get */
+#define STORES_TOO           9  /* add hands the item over and stores it as well */
+#define WAKES_FOR_A_SLOT     10 /* admit wakes a parked Put for it to try again, and the slot is free till then */
+#define LAST_FIRST           11 /* admit lets in whoever parked last */
+#define ADMITS_ONE           12 /* admit lets in one call even if there is room for more */
+#define OVERFILLS            13 /* admit does not look whether there is room for one more */
+#define LOSES_ITS_PLACE      14 /* PutBatch goes to the end of the line when a part of it is in */
+#define RESIZE_ADMITS_NOBODY 15 /* Resize lets nobody in */
+#define FORGETS_PUTS         16 /* Shutdown leaves parked Puts where they are */
+#define FORGETS_GETS         17 /* Shutdown leaves parked Gets where they are */
+#define ENDS_JOIN            18 /* Shutdown releases Join */
+#define DRAINED_LOST         19 /* Shutdown does not return what it takes out */
+#define DRAINED_UNFINISHED   20 /* Shutdown leaves the items that it takes out unfinished */
+#define DRAINS_BELOW_ZERO    21 /* Shutdown takes items off the count that were marked done before */
+#define DONE_BELOW_ZERO      22 /* TaskDone looks for no unfinished item */
+#define NOBODY_JOINED        23 /* parked Joins stay when the count comes to zero */
+#define LOOKS_AGAIN          24 /* Join parks again if there are unfinished items when it runs */
+#define EVICTION_JOINS       25 /* ForcePut takes the old item off the count before the new one is on it */
+#define EVICTED_UNFINISHED   26 /* ForcePut leaves the evicted item unfinished */
 
 /* Items, and where the red one is */
 #define NONE    0
@@ -119,14 +117,14 @@ hidden byte released   = SPARED /* after a shutdown nobody stays parked: no asse
 #define OUT     3 /* a call returned it */
 
 /* What a call returned, or how far it is */
-#define NIL      0
-#define SHUTDOWN 1
-#define CTX      2
-#define PARKED   3
-#define SERVED   4 /* its context ended, but not before it was served */
-#define CANCELLED 5 /* its context ended, and it does not know yet whether it was served */
-#define AGAIN    7 /* only with WAKES_FOR_A_SLOT */
-#define WORKING  6 /* Get returned an item, which is being worked on */
+#define NIL       0
+#define SHUTDOWN  1
+#define CTX       2
+#define PARKED    3
+#define CANCELLED 4 /* its context ended, and it does not know yet whether it was served */
+#define SERVED    5 /* its context ended, but not before it was served */
+#define WORKING   6 /* Get returned an item, which is being worked on */
+#define AGAIN     7 /* only in WAKES_FOR_A_SLOT */
 
 /* type Queue */
 bool shutdown;
@@ -173,7 +171,7 @@ byte red;
 byte held;  /* items that came out and were not yet marked done */
 byte early; /* calls of TaskDone other than for items that came out */
 
-bool cancelling = CANCELLING; /* whether contexts still end */
+bool cancelling = true; /* whether contexts end still */
 bool putting = true, getting = true, others = true; /* whether Put, Get and other calls begin still */
 
 #ifdef BATCHES
@@ -404,7 +402,7 @@ inline add(x) {
 
 inline admit() {
 	do
-	:: len(putters) > 0 && !full ->
+	:: len(putters) > 0 && (!full || broken(OVERFILLS)) ->
 		putters ? <p>;
 		only(WAKES_FOR_A_SLOT, serve(putters, p, AGAIN); break);
 		only(LAST_FIRST, if :: len(putters) > 1 -> putters ? p; putters ! p; putters ? <p> :: else fi);
@@ -823,9 +821,7 @@ proctype closer() {
 	:: goto shut
 	fi;
 	others = false;
-#if CANCELLING
 	cancelling = false;
-#endif
 	timeout -> d_step {
 		check(quiescent, len(getters) == 0 || len(buf) == 0);
 		check(quiescent, len(putters) == 0 || full);
@@ -841,9 +837,7 @@ shut:
 	:: mine == 0 -> break
 	od;
 	others = false;
-#if CANCELLING
 	cancelling = false;
-#endif
 	timeout -> d_step {
 		check(quiescent, len(getters) == 0 && len(putters) == 0);
 		check(quiescent, len(joiners) == 0 || unfinished > 0);
