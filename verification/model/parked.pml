@@ -1,25 +1,24 @@
 /*
- * A model of the protocol by which the queue's callers park, are served and give
- * up: what queue.go, wait.go, batch.go, join.go, tasks.go and shutdown.go do, for
- * Spin. The script check runs it.
+ * A model, for Spin, of the protocol by which calls park, are served and give up:
+ * what queue.go, wait.go, batch.go, join.go, tasks.go and shutdown.go do. The
+ * script check runs it.
  *
  * A critical section is one d_step, because mu guards all that it touches; the
- * model has no mutex. What happens outside of mu is a step of its own, between
- * whose parts anybody may do anything: sending and receiving a signal, a context
- * that ends, the way back to mu, giving back a waiter. An inline bears the name
- * of the function that it stands for.
+ * model has no mutex. What happens outside of mu is a step of its own, and
+ * between two such steps anybody may do anything: a signal is sent, a signal is
+ * received, a context ends, a waiter is given back. An inline bears the name of
+ * the function that it stands for.
  *
- * Processes call for ever, until they stop of their own accord, which they may
- * before any call, or find the queue shut down, which it may be at any moment. So
- * there is no bound to the histories that are checked. Their states are finitely
- * many because items are white, but for at most one, the red one, which may be
- * any. As the queue does not look at items, what holds for the red one holds for
- * each.
+ * Processes call without end until closer ends it all, which it may at any
+ * moment. So the histories that are checked have no greatest length. Their states
+ * are finitely many because items are white, but for at most one, the red one,
+ * which may be any. As the queue does not look at items, what holds for the red
+ * one holds for each.
  *
- * Left out are the store of a LIFO or priority queue and compare's panics (who
- * waits for whom is the same), calls that do not wait and change nothing, the
- * figures of Stats, and contexts that are done before the call. TryPut and TryGet
- * are the first halves of Put and Get.
+ * Left out are the store of a LIFO or priority queue and compare's panics, calls
+ * that neither wait nor change anything, the figures of Stats, contexts that are
+ * done before the call, and that a queue keeps only so many waiters. TryPut and
+ * TryGet are what Put and Get do before they park.
  */
 
 #ifndef CAPACITY
@@ -126,7 +125,7 @@ hidden byte released   = SPARED /* after a shutdown nobody stays parked: no asse
 #define WORKING   6 /* Get returned an item, which is being worked on */
 #define AGAIN     7 /* only in WAKES_FOR_A_SLOT */
 
-/* type Queue */
+/* type Queue. Of the lines it has the waiters, of buf the items. */
 bool shutdown;
 byte capacity = CAPACITY;
 chan buf = [LARGEST] of { byte };
@@ -154,7 +153,7 @@ typedef Waiter {
 };
 Waiter waiter[CALLERS + 1];
 
-#ifdef POOL
+#ifdef POOL /* waiters are used again by any call; if not defined, each caller has its own */
 byte spare, returned, made;
 #endif
 
@@ -179,7 +178,7 @@ bool putting = true, getting = true, others = true; /* whether Put, Get and othe
 #else
 #define more(statements)
 #define y    NONE /* a call's second item */
-#define size 1    /* how many items a call has */
+#define size 1    /* how many items a call moves */
 #endif
 
 hidden byte n, c, g, p, s; /* of one critical section */
@@ -451,7 +450,7 @@ inline finish(k) {
 	fi
 }
 
-/* x and y are the items that did not go in: items[n:]. */
+/* Put and PutBatch return. x and y are the items that did not go in: items[n:]. */
 inline putReturns() {
 	if
 	:: w != 0 -> x = waiter[w].item; more(y = waiter[w].more;) awaited()
@@ -555,6 +554,7 @@ inline offer(item) {
 	fi
 }
 
+/* Get and GetBatch return. x and y are what they return. */
 inline getReturns() {
 	if
 	:: w != 0 -> x = waiter[w].item; more(y = waiter[w].more;) awaited()
@@ -625,6 +625,7 @@ inline taskDone() {
 	fi
 }
 
+/* The second half of Join */
 inline joinAwait() {
 	newWaiter(joiners);
 	check(at_zero, !call[me].zero);
@@ -756,6 +757,7 @@ proctype consumer(byte me) {
 	od
 }
 
+#if JOINERS
 proctype joiner(byte me) {
 	byte w, mine, e;
 #ifdef POOL
@@ -771,7 +773,9 @@ proctype joiner(byte me) {
 	:: idle && !others -> break
 	od
 }
+#endif
 
+#ifdef FORCEPUT
 proctype forcer(byte me) {
 	byte w, mine, e, x;
 #ifdef BATCHES
@@ -784,7 +788,9 @@ proctype forcer(byte me) {
 	:: mine == 0 && e == SHUTDOWN -> break
 	od
 }
+#endif
 
+#ifdef RESIZE
 proctype resizer() {
 	byte mine;
 	do
@@ -794,7 +800,9 @@ proctype resizer() {
 	:: mine == 0 && !others -> break
 	od
 }
+#endif
 
+#ifdef MISCOUNT
 /* Marks items done that it never got. */
 proctype miscounter() {
 	byte mine;
@@ -804,13 +812,14 @@ proctype miscounter() {
 	:: mine == 0 && !others -> break
 	od
 }
+#endif
 
 /*
- * At any moment, ends it all in one of several ways: producers begin no new
- * calls, or consumers, or neither do; the queue is shut down at any moment after
- * that, or when nobody can move; gracefully, and then immediately when nobody
- * can move again, or immediately at once. No context ends after some moment of
- * it, so that whoever is parked must be released by others.
+ * Ends it all, at any moment. Either the queue is shut down at once, or no more
+ * is put, or gotten, or neither, and the queue is shut down when nobody can move.
+ * The shutdown is of either kind, and a second one is immediate. Contexts end no
+ * more before it is asked who is left, so that whoever is parked must be released
+ * by others.
  */
 proctype closer() {
 	byte mine;
@@ -859,7 +868,9 @@ init {
 		do
 		:: k <= PRODUCERS -> run producer(k); k++
 		:: k > PRODUCERS && k <= PRODUCERS + CONSUMERS -> run consumer(k); k++
+#if JOINERS
 		:: k > PRODUCERS + CONSUMERS && k <= CALLERS -> run joiner(k); k++
+#endif
 		:: k > CALLERS -> break
 		od;
 #ifdef FORCEPUT
