@@ -27,7 +27,9 @@ func (q *Queue[T]) PutBatch(ctx context.Context, items []T) (n int, err error) {
 		q.unlock()
 		return 0, ErrShutdown
 	}
-	n = q.handOver(items)
+	if q.getters.head != nil {
+		n = q.handOver(items)
+	}
 	n += q.storeAll(items[n:])
 	if n == len(items) {
 		q.unlock()
@@ -63,7 +65,9 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 	if q.len > 0 {
 		n = min(q.len, len(dst))
 		q.popAll(dst[:n])
-		q.admit()
+		if q.putters.head != nil {
+			q.admit()
+		}
 		q.unlock()
 		return n, nil
 	}
@@ -83,9 +87,6 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 // the other orders a batch of more than one would have to be sorted first.) It
 // returns how many items it gave away. mu must be held.
 func (q *Queue[T]) handOver(items []T) (n int) {
-	if q.getters.head == nil {
-		return 0
-	}
 	spare := 0
 	if q.heap == nil && !q.lifo {
 		spare = max(len(items)-q.getters.len, 0)

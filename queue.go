@@ -97,12 +97,12 @@ type Queue[T any] struct {
 	//	0 <= len, 0 <= capacity, len <= maxLen
 	//	len == number of items in buf, or in heap if there is one
 	//	full == capacity > 0 && len >= capacity
-	//	getters.len > 0  =>  len == 0 && !shutdown      (no item is kept from a parked Get)
-	//	putters.len > 0  =>  full && !shutdown          (no slot is kept from a parked Put)
-	//	joiners.len > 0  =>  unfinished > 0
-	//	served == nil
+	//	getters.len > 0  =>  len == 0 && !shutdown      (inv_getters: no item is kept from a parked Get)
+	//	putters.len > 0  =>  full && !shutdown          (inv_putters: no slot is kept from a parked Put)
+	//	joiners.len > 0  =>  unfinished > 0             (inv_joiners)
+	//	served == nil                                   (inv_served)
 	//	got == put - dropped - len, and got >= 0
-	//	0 <= unfinished, put - done - dropped <= unfinished <= put
+	//	0 <= unfinished, put - done - dropped <= unfinished <= put    (inv_unfinished)
 	//
 	// An item that leaves the queue as another comes in does so in one critical
 	// section, and so do items and slots that are handed to parked calls: the
@@ -112,6 +112,11 @@ type Queue[T any] struct {
 	// The last line is an equality as long as TaskDone comes after the Get.
 	// TaskDone for an item that still waits and is then dropped is not counted
 	// against another item.
+	//
+	// The names in parentheses are those under which verification/model/parked.pml
+	// checks the same in every interleaving of a few calls. It also checks what
+	// callers are promised on the strength of them: transfer, once, first_come,
+	// at_zero, one_signal, quiescent and released.
 
 	mu       sync.Mutex // guards all that follows but returned; released by q.unlock
 	shutdown bool
@@ -361,7 +366,8 @@ func (q *Queue[T]) full() bool {
 }
 
 // add gives an item to the longest parked Get or, if there is none, stores it.
-// mu must be held, and the queue must not be full; mu is released.
+// mu must be held, and the queue must not be full (inv_len in the model); mu is
+// released.
 func (q *Queue[T]) add(item T) {
 	if q.getters.head != nil {
 		w := q.getters.pop()

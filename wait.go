@@ -29,7 +29,9 @@ const maxSpare = 256
 
 // A waiter is a parked call. The goroutine that made the call waits on ready;
 // whoever serves the waiter, under mu, moves its items, takes it out of its
-// line and signals ready after unlocking.
+// line and signals ready after unlocking. It is signalled once each time that it
+// is served, and no signal is left or on its way when it is given back
+// (one_signal in the model of the protocol, verification/model/parked.pml).
 type waiter[T any] struct {
 	prev, next *waiter[T]
 	parked     bool // stands in a line
@@ -117,7 +119,7 @@ func (q *Queue[T]) unlock() {
 	q.served = nil
 	q.mu.Unlock()
 	for w != nil {
-		next := w.next // w is its caller's again once it is signalled
+		next := w.next // w is its caller's again once it is signalled (NEXT_AFTER_SIGNAL in the model)
 		w.ready <- struct{}{}
 		w = next
 	}
@@ -168,7 +170,9 @@ func (q *Queue[T]) serveAll(l *line[T], err error) {
 //
 // Being served counts from the moment in which it happens, under mu: if ctx
 // ends between then and the caller's running again, the caller still has what
-// it was given, because whoever gave it has gone on.
+// it was given, because whoever gave it has gone on. Both ways of leaving too
+// early are broken variants of the model: SERVED_BUT_CANCELLED loses the item,
+// SIGNAL_NOT_AWAITED leaves a signal for the waiter's next user.
 //
 // Put and Get have this function's body instead of calling it: the processor
 // mispredicts each return of a goroutine that has just been switched to, and
@@ -211,18 +215,16 @@ func (q *Queue[T]) awaitOrLeave(ctx context.Context, done <-chan struct{}, l *li
 // one, and taken by newWaiter all at once.
 func (q *Queue[T]) collect(w *waiter[T]) (item T, moved int, err error) {
 	item, moved, err = w.one[0], w.moved, w.err
-	if w.fault != nil {
-		panic(w.fault) // w is left to the garbage collector
-	}
-	if !w.spare {
-		return item, moved, err
-	}
 	clear(w.one[:])
 	w.items, w.moved, w.err = w.one[:], 0, nil
-	for {
+	if w.fault != nil {
+		panic(w.fault) // w is not used again
+	}
+	for w.spare {
 		w.next = q.returned.Load()
 		if q.returned.CompareAndSwap(w.next, w) {
-			return item, moved, err
+			break
 		}
 	}
+	return item, moved, err
 }

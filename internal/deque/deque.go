@@ -113,6 +113,10 @@ func (d *Deque[T]) PopFrontInto(dst []T) {
 			d.leaveFront()
 		}
 	}
+	if d.front == d.back && d.head == len(d.last) {
+		// Empty: the next batch is to go in in one piece, where this one was.
+		d.head, d.last = 0, d.last[:0]
+	}
 }
 
 // leaveFront goes on to the next chunk once the front one has been read to its

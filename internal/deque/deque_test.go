@@ -206,6 +206,15 @@ func TestADequeThatFillsToKeepAndEmptiesDoesNotAllocate(t *testing.T) {
 	}
 }
 
+func TestADequeEmptiedByABatchTakesTheNextOneInOnePiece(t *testing.T) {
+	var d Deque[int]
+	d.PushBackAll(make([]int, minChunk-1))
+	d.PopFrontInto(make([]int, minChunk-1))
+	d.PushBackAll(make([]int, minChunk))
+	require.Same(t, d.front, d.back)
+	check(t, &d, make([]int, minChunk))
+}
+
 func TestAShortDequeStaysSmall(t *testing.T) {
 	var d Deque[int]
 	d.PushBack(0)

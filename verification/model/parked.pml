@@ -79,7 +79,7 @@ hidden byte released   = SPARED /* after a shutdown nobody stays parked: no asse
 #define broken(variant)             (BROKEN == variant)
 #define only(variant, statements)   if :: broken(variant) -> statements :: else fi
 #define unless(variant, statements) if :: broken(variant) :: else -> statements fi
-#define SERVED_BUT_CANCELLED 1  /* await returns ctx.Err though the call was served */
+#define SERVED_BUT_CANCELLED 1  /* awaitOrLeave returns ctx.Err though the call was served */
 #define CANCELLED_STAYS      2  /* a cancelled call stays in its line and swallows what it is handed */
 #define SIGNAL_LEFT          3  /* a cancelled call that was served leaves its signal behind */
 #define SIGNAL_NOT_AWAITED   4  /* the same, unless the signal is there already */
@@ -234,8 +234,8 @@ inline newWaiter(l) {
 	l ! w
 }
 
-/* await has returned: what the call does then, up to release */
-inline awaited() {
+/* collect, but for giving the waiter back */
+inline collect() {
 	check(one_signal, !waiter[w].ready && !waiter[w].signalled);
 	check(one_signal, !(putters ?? [eval(w)]) && !(getters ?? [eval(w)]) && !(joiners ?? [eval(w)]));
 	waiter[w].item = NONE;
@@ -273,7 +273,7 @@ inline muUnlock() {
 	check(inv_getters, len(getters) == 0 || len(buf) == 0 && !shutdown);
 	check(inv_putters, len(putters) == 0 || full && !shutdown);
 	check(inv_joiners, len(joiners) == 0 || unfinished > 0);
-	check(inv_served, served == 0 && servedLast == 0);
+	check(inv_served, served == 0);
 	check(inv_unfinished, 0 <= unfinished && unfinished <= len(buf) + held);
 	check(inv_unfinished, len(buf) + held - early <= unfinished)
 }
@@ -282,7 +282,7 @@ inline muUnlock() {
 inline unlock() {
 	mine = served;
 	served = 0;
-	servedLast = 0;
+	servedLast = 0; /* means nothing now: the code leaves it, and next, as they are; here that would be more states */
 	muUnlock()
 }
 
@@ -317,7 +317,7 @@ inline wake() {
 #endif
 }
 
-/* <-w.ready, in either place of await */
+/* <-w.ready, in await, Put and get, and in either place of awaitOrLeave */
 inline receive(l) {
 	parked && (waiter[w].ready || e == SERVED && (broken(SIGNAL_LEFT) || broken(SIGNAL_NOT_AWAITED))) ->
 	if
@@ -328,7 +328,7 @@ inline receive(l) {
 	e = waiter[w].err
 }
 
-/* A context ends, and await leaves its select for mu. Until it has locked it, it
+/* A context ends, and awaitOrLeave leaves its select for mu. Until it has locked it, it
  * does nothing that another could see. So both are one step; APART makes them
  * two, as they are, and the states many more. */
 #define cancelled (parked && e == PARKED && cancelling)
@@ -340,7 +340,7 @@ inline receive(l) {
 #define locked cancelled
 #endif
 
-/* await has locked mu again. */
+/* awaitOrLeave has locked mu again. */
 inline unpark(l) {
 	locked ->
 	if
@@ -350,9 +350,9 @@ inline unpark(l) {
 }
 
 #ifdef POOL
-/* release pushes the waiter onto returned without locking: Load, then
- * CompareAndSwap until it succeeds. */
-#define release \
+/* collect gives the waiter back without locking: Load, then CompareAndSwap until
+ * it succeeds. */
+#define giveBack \
 	:: d_step { mine == 0 && w != 0 && !parked && e != CANCELLED && !loaded -> waiter[w].next = returned; loaded = true } \
 	:: d_step { mine == 0 && w != 0 && !parked && e != CANCELLED && loaded -> \
 		if \
@@ -362,7 +362,7 @@ inline unpark(l) {
 		loaded = false \
 	   }
 #else
-#define release
+#define giveBack
 #endif
 
 /* storeAll, of one item */
@@ -453,7 +453,7 @@ inline finish(k) {
 /* Put and PutBatch return. x and y are the items that did not go in: items[n:]. */
 inline putReturns() {
 	if
-	:: w != 0 -> x = waiter[w].item; more(y = waiter[w].more;) awaited()
+	:: w != 0 -> x = waiter[w].item; more(y = waiter[w].more;) collect()
 	:: else
 	fi;
 	check(transfer, (e == NIL) == (x == NONE));
@@ -557,7 +557,7 @@ inline offer(item) {
 /* Get and GetBatch return. x and y are what they return. */
 inline getReturns() {
 	if
-	:: w != 0 -> x = waiter[w].item; more(y = waiter[w].more;) awaited()
+	:: w != 0 -> x = waiter[w].item; more(y = waiter[w].more;) collect()
 	:: else
 	fi;
 	check(transfer, (e == NIL) == (x != NONE));
@@ -576,7 +576,8 @@ inline getReturns() {
 	fi
 }
 
-inline awaitGet() {
+/* The second half of get */
+inline getAwait() {
 	if
 	:: shutdown -> e = SHUTDOWN; unlock(); getReturns()
 	:: else ->
@@ -590,7 +591,7 @@ inline awaitGet() {
 inline get() {
 	if
 	:: len(buf) > 0 -> take(); e = NIL; getReturns()
-	:: else -> awaitGet()
+	:: else -> getAwait()
 	fi
 }
 
@@ -611,7 +612,7 @@ inline getBatch() {
 		admit();
 		unlock();
 		getReturns()
-	:: else -> awaitGet(); if :: e == PARKED -> waiter[w].two = true :: else fi
+	:: else -> getAwait(); if :: e == PARKED -> waiter[w].two = true :: else fi
 	fi
 }
 #endif
@@ -635,7 +636,7 @@ inline joinAwait() {
 
 inline joinReturns() {
 	if
-	:: w != 0 -> awaited()
+	:: w != 0 -> collect()
 	:: else
 	fi;
 	if
@@ -716,13 +717,13 @@ proctype producer(byte me) {
 #endif
 	:: wake()
 #if broken(WAKES_FOR_A_SLOT)
-	:: d_step { receive(putters); if :: e == AGAIN -> x = waiter[w].item; awaited(); e = NIL; leave(puts, me); put() :: else -> putReturns() fi }
+	:: d_step { receive(putters); if :: e == AGAIN -> x = waiter[w].item; collect(); e = NIL; leave(puts, me); put() :: else -> putReturns() fi }
 #else
 	:: d_step { receive(putters); putReturns() }
 #endif
 	cancel
 	:: d_step { unpark(putters); unlock(); if :: e == CTX -> putReturns() :: else fi }
-	release
+	giveBack
 	:: idle && !putting -> break
 	:: mine == 0 && e == SHUTDOWN -> break
 	od
@@ -742,7 +743,7 @@ proctype consumer(byte me) {
 	:: d_step { receive(getters); getReturns() }
 	cancel
 	:: d_step { unpark(getters); unlock(); if :: e == CTX -> getReturns() :: else fi }
-	release
+	giveBack
 #ifdef BATCHES
 	:: d_step { idle && getting -> getBatch() }
 	:: d_step { mine == 0 && w == 0 && e == WORKING -> taskDone(); size--; e = (size > 0 -> WORKING : NIL); unlock() }
@@ -750,7 +751,7 @@ proctype consumer(byte me) {
 	:: d_step { mine == 0 && w == 0 && e == WORKING -> taskDone(); e = NIL; unlock() }
 #endif
 #ifdef TASKS
-	:: d_step { mine == 0 && w == 0 && e == WORKING -> taskDone(); get() } /* next, of a loop over Tasks */
+	:: d_step { mine == 0 && w == 0 && e == WORKING -> taskDone(); get() } /* get, of a loop over Tasks */
 #endif
 	:: idle && !getting -> break
 	:: mine == 0 && e == SHUTDOWN -> break
@@ -769,7 +770,7 @@ proctype joiner(byte me) {
 	:: d_step { receive(joiners); joinReturns() }
 	cancel
 	:: d_step { unpark(joiners); unlock(); if :: e == CTX -> joinReturns() :: else fi }
-	release
+	giveBack
 	:: idle && !others -> break
 	od
 }
