@@ -116,6 +116,10 @@ func lockContended(mu *sync.Mutex) {
 // before: they would run into the mutex.
 func (q *Queue[T]) unlock() {
 	w := q.served
+	if w == nil {
+		q.mu.Unlock()
+		return
+	}
 	q.served = nil
 	q.mu.Unlock()
 	for w != nil {
