@@ -1,0 +1,14 @@
+module github.com/boundq/queue/verification
+
+go 1.26.0
+
+replace github.com/boundq/queue => ../
+
+require (
+	github.com/anishathalye/porcupine v1.3.1
+	github.com/boundq/queue v0.0.0-00010101000000-000000000000
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect

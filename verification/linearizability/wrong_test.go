@@ -1,0 +1,375 @@
+package linearizability_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	"runtime"
+	"testing"
+
+	"github.com/anishathalye/porcupine"
+	"github.com/boundq/queue"
+	. "github.com/boundq/queue/verification/linearizability"
+	"github.com/stretchr/testify/require"
+)
+
+// The queues below are right but for one method. Each stands for a way in which
+// queues have failed, or for a clause of the specification.
+
+type inner = *queue.Queue[Item]
+
+// gap lets others run between two steps that should have been one.
+func gap() {
+	for range 3 {
+		runtime.Gosched()
+	}
+}
+
+type losesAnItemWhenCancelled struct{ inner }
+
+func (q losesAnItemWhenCancelled) Get(ctx context.Context) (Item, error) {
+	item, err := q.inner.Get(ctx)
+	if err == nil && ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	return item, err
+}
+
+type putsThoughCancelled struct{ inner }
+
+func (q putsThoughCancelled) Put(ctx context.Context, item Item) error {
+	if err := q.inner.Put(ctx, item); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+type looksAtTheContextLast struct{ inner }
+
+func (q looksAtTheContextLast) Get(ctx context.Context) (Item, error) {
+	if item, err := q.TryGet(); err != queue.ErrEmpty {
+		return item, err
+	}
+	return q.inner.Get(ctx)
+}
+
+type endsWithoutACause struct{ inner }
+
+func (q endsWithoutACause) Get(ctx context.Context) (Item, error) {
+	item, err := q.inner.Get(ctx)
+	if err == queue.ErrShutdown {
+		err = context.Canceled
+	}
+	return item, err
+}
+
+type deliversTwice struct{ inner }
+
+func (q deliversTwice) TryGet() (Item, error) {
+	if rand.IntN(4) == 0 {
+		return q.Peek()
+	}
+	return q.inner.TryGet()
+}
+
+type fullTooEarly struct{ inner }
+
+func (q fullTooEarly) TryPut(item Item) error {
+	if s := q.Stats(); s.Cap > 0 && s.Len == s.Cap-1 && !s.Shutdown {
+		return queue.ErrFull
+	}
+	return q.inner.TryPut(item)
+}
+
+type emptyTooEarly struct{ inner }
+
+func (q emptyTooEarly) TryGet() (Item, error) {
+	if s := q.Stats(); s.Len == 1 && !s.Shutdown {
+		return 0, queue.ErrEmpty
+	}
+	return q.inner.TryGet()
+}
+
+type overfills struct{ inner }
+
+func (q overfills) TryPut(item Item) error {
+	if s := q.Stats(); s.Cap > 0 && s.Len == s.Cap && s.PutWaiting == 0 {
+		q.Resize(s.Cap + 1)
+		defer q.Resize(s.Cap)
+	}
+	return q.inner.TryPut(item)
+}
+
+type putsBatchesItemByItem struct{ inner }
+
+func (q putsBatchesItemByItem) PutBatch(ctx context.Context, items []Item) (int, error) {
+	for n, item := range items {
+		if err := q.inner.Put(ctx, item); err != nil {
+			return n, err
+		}
+		gap()
+	}
+	return len(items), nil
+}
+
+type miscountsABatch struct{ inner }
+
+func (q miscountsABatch) PutBatch(ctx context.Context, items []Item) (int, error) {
+	n, err := q.inner.PutBatch(ctx, items)
+	if err != nil {
+		n = 0
+	}
+	return n, err
+}
+
+type getsBatchesItemByItem struct{ inner }
+
+func (q getsBatchesItemByItem) GetBatch(ctx context.Context, dst []Item) (n int, err error) {
+	if dst[0], err = q.Get(ctx); err != nil {
+		return 0, err
+	}
+	for n = 1; n < len(dst); n++ {
+		gap()
+		if dst[n], err = q.TryGet(); err != nil {
+			break
+		}
+	}
+	return n, nil
+}
+
+type getsTooSmallABatch struct{ inner }
+
+func (q getsTooSmallABatch) GetBatch(ctx context.Context, dst []Item) (int, error) {
+	return q.inner.GetBatch(ctx, dst[:len(dst)-1])
+}
+
+type evictsAnother struct{ inner }
+
+func (q evictsAnother) ForcePut(item Item) (Item, bool, error) {
+	if q.Full() && !q.Stats().Shutdown {
+		return item, true, nil // drop-newest
+	}
+	return q.inner.ForcePut(item)
+}
+
+type evictsInTwoSteps struct{ inner }
+
+func (q evictsInTwoSteps) ForcePut(item Item) (evicted Item, ok bool, err error) {
+	for {
+		if err := q.inner.TryPut(item); err != queue.ErrFull {
+			return evicted, ok, err
+		}
+		if evicted, err = q.TryGet(); err == nil {
+			ok = true
+			_ = q.TaskDone()
+		}
+		gap()
+	}
+}
+
+type peeksAndTakes struct{ inner }
+
+func (q peeksAndTakes) Peek() (Item, error) { return q.TryGet() }
+
+type tellsAnOldLength struct {
+	inner
+	len *int
+}
+
+func (q tellsAnOldLength) Len() int {
+	n := *q.len
+	*q.len = q.inner.Len()
+	return n
+}
+
+type drainsInTwoSteps struct{ inner }
+
+func (q drainsInTwoSteps) Shutdown(immediate bool) (drained []Item) {
+	if immediate {
+		for {
+			item, err := q.TryGet()
+			if err != nil {
+				break
+			}
+			drained = append(drained, item)
+			_ = q.TaskDone()
+			gap()
+		}
+	}
+	q.inner.Shutdown(false)
+	return drained
+}
+
+type drainsOutOfOrder struct{ inner }
+
+func (q drainsOutOfOrder) Shutdown(immediate bool) []Item {
+	drained := q.inner.Shutdown(immediate)
+	for i, j := 0, len(drained)-1; i < j; i, j = i+1, j-1 {
+		drained[i], drained[j] = drained[j], drained[i]
+	}
+	return drained
+}
+
+type forgetsToShutDown struct{ inner }
+
+func (q forgetsToShutDown) Shutdown(immediate bool) (drained []Item) {
+	if s := q.Stats(); !immediate && s.Len > 0 {
+		return nil
+	}
+	return q.inner.Shutdown(immediate)
+}
+
+type marksTooManyDone struct{ inner }
+
+func (q marksTooManyDone) TaskDoneN(n int) error {
+	if s := q.Stats(); n > s.Unfinished {
+		n = s.Unfinished
+	}
+	return q.inner.TaskDoneN(n)
+}
+
+type joinsTooEarly struct{ inner }
+
+func (q joinsTooEarly) Join(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if q.Len() == 0 {
+		return nil // nothing waits, but what was gotten may not be done
+	}
+	return q.inner.Join(ctx)
+}
+
+// Here a waker forgets those that wait, or wakes one where it should wake all.
+type missesItsWakeUp struct{ inner }
+
+func (q missesItsWakeUp) Get(ctx context.Context) (Item, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if ctx.Done() == nil {
+		return q.inner.Get(ctx)
+	}
+	if item, err := q.TryGet(); err != queue.ErrEmpty {
+		return item, err
+	}
+	<-ctx.Done()
+	return 0, ctx.Err()
+}
+
+type forgetsToLetPutsIn struct{ inner }
+
+func (q forgetsToLetPutsIn) Put(ctx context.Context, item Item) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if ctx.Done() == nil {
+		return q.inner.Put(ctx, item)
+	}
+	if err := q.inner.TryPut(item); err != queue.ErrFull {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+type forgetsJoins struct{ inner }
+
+func (q forgetsJoins) Join(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if q.Stats().Unfinished == 0 {
+		return nil
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+type resizesToAnother struct{ inner }
+
+func (q resizesToAnother) Resize(capacity int) { q.inner.Resize(capacity + 1) }
+
+type oldestFirst struct{ inner }
+
+type newestFirst struct{ inner }
+
+type leastFirst struct{ inner }
+
+// Equal items leave in another order than they came.
+type unstable struct{ inner }
+
+func newUnstable(capacity int) target {
+	return unstable{queue.NewPriority(capacity, func(a, b Item) int {
+		if c := Compare(a, b); c != 0 {
+			return c
+		}
+		return int(b) - int(a)
+	})}
+}
+
+func TestWrongQueuesAreFoundOut(t *testing.T) {
+	q := func(capacity int) inner { return newQueue(FIFO, capacity) }
+	for _, wrong := range []struct {
+		order Order
+		make  func(capacity int) target
+	}{
+		{FIFO, func(c int) target { return losesAnItemWhenCancelled{q(c)} }},
+		{FIFO, func(c int) target { return putsThoughCancelled{q(c)} }},
+		{FIFO, func(c int) target { return looksAtTheContextLast{q(c)} }},
+		{FIFO, func(c int) target { return endsWithoutACause{q(c)} }},
+		{FIFO, func(c int) target { return deliversTwice{q(c)} }},
+		{FIFO, func(c int) target { return fullTooEarly{q(c)} }},
+		{FIFO, func(c int) target { return emptyTooEarly{q(c)} }},
+		{FIFO, func(c int) target { return overfills{q(c)} }},
+		{FIFO, func(c int) target { return putsBatchesItemByItem{q(c)} }},
+		{FIFO, func(c int) target { return miscountsABatch{q(c)} }},
+		{FIFO, func(c int) target { return getsBatchesItemByItem{q(c)} }},
+		{FIFO, func(c int) target { return getsTooSmallABatch{q(c)} }},
+		{FIFO, func(c int) target { return evictsAnother{q(c)} }},
+		{FIFO, func(c int) target { return evictsInTwoSteps{q(c)} }},
+		{FIFO, func(c int) target { return peeksAndTakes{q(c)} }},
+		{FIFO, func(c int) target { return tellsAnOldLength{q(c), new(int)} }},
+		{FIFO, func(c int) target { return drainsInTwoSteps{q(c)} }},
+		{FIFO, func(c int) target { return drainsOutOfOrder{q(c)} }},
+		{FIFO, func(c int) target { return forgetsToShutDown{q(c)} }},
+		{FIFO, func(c int) target { return marksTooManyDone{q(c)} }},
+		{FIFO, func(c int) target { return joinsTooEarly{q(c)} }},
+		{FIFO, func(c int) target { return missesItsWakeUp{q(c)} }},
+		{FIFO, func(c int) target { return forgetsToLetPutsIn{q(c)} }},
+		{FIFO, func(c int) target { return forgetsJoins{q(c)} }},
+		{FIFO, func(c int) target { return resizesToAnother{q(c)} }},
+		{LIFO, func(c int) target { return oldestFirst{q(c)} }},
+		{FIFO, func(c int) target { return newestFirst{newQueue(LIFO, c)} }},
+		{FIFO, func(c int) target { return leastFirst{newQueue(Priority, c)} }},
+		{Priority, newUnstable},
+	} {
+		t.Run(reflect.TypeOf(wrong.make(1)).Name(), func(t *testing.T) {
+			const limit = 20000
+			for seed := range uint64(limit) {
+				capacity := capacities[seed%4]
+				model := Model(wrong.order, capacity)
+				history := record(t, seed, wrong.make(capacity))
+				if !porcupine.CheckOperations(model, history) {
+					t.Logf("found out by history %d", seed+1)
+					return
+				}
+			}
+			t.Fatalf("%d histories of it are linearizable", limit)
+		})
+	}
+}
+
+func TestAHistoryThatIsNotLinearizableIsDrawn(t *testing.T) {
+	t.Setenv("QUEUE_PICTURES", t.TempDir()+"/pictures")
+	model := Model(FIFO, 1)
+	history := []porcupine.Operation{
+		{ClientId: 0, Call: 1, Return: 2, Input: Input{Op: Put, Item: 1}, Output: Output{}},
+		{ClientId: 1, Call: 3, Return: 4, Input: Input{Op: TryGet}, Output: Output{Err: queue.ErrEmpty}},
+	}
+	require.False(t, porcupine.CheckOperations(model, history))
+	drawn, err := os.ReadFile(picture(t, model, history, "lost"))
+	require.NoError(t, err)
+	require.Contains(t, string(drawn), "TryGet() -\\u003e queue: empty")
+}
