@@ -1,0 +1,116 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"sync/atomic"
+)
+
+// An item says where it comes from, so that whoever gets it can check the order.
+type item struct {
+	id       uint32 // its place in the ledger
+	producer uint16
+	key      uint16
+	seq      uint32 // its number among the producer's items
+}
+
+func compareKeys(a, b item) int { return cmp.Compare(a.key, b.key) }
+
+// ledgerSize is how many items a round can have.
+const ledgerSize = 1 << 19
+
+// A ledger has an entry for each item of a round: what its producer was told, and
+// whether it came out. Who gets an item may write before who put it.
+type ledger struct {
+	next    atomic.Uint32
+	entries []atomic.Uint32
+
+	accepted, doubtful atomic.Uint64 // items whose producer knows, or can't know, that they are in
+	ended              atomic.Uint64 // items that came out
+	mayBeLost          atomic.Uint64 // items that goroutines may have held when compare ended them
+	full               atomic.Uint64 // calls refused with ErrFull
+	done               atomic.Uint64 // items marked done
+	gotten, dropped    atomic.Uint64
+}
+
+const (
+	accepted = 1 << iota // a call said that it is in
+	refused              // a call said that it is not
+	doubtful             // the call ended without saying
+	ended                // it was gotten, evicted or drained
+)
+
+func newLedger() *ledger { return &ledger{entries: make([]atomic.Uint32, ledgerSize)} }
+
+// reset clears the entries that the last round used.
+func (l *ledger) reset() {
+	for i := range min(l.next.Load(), ledgerSize) {
+		l.entries[i].Store(0)
+	}
+	for _, n := range []*atomic.Uint64{&l.accepted, &l.doubtful, &l.ended, &l.mayBeLost, &l.full, &l.done, &l.gotten, &l.dropped} {
+		n.Store(0)
+	}
+	l.next.Store(0)
+}
+
+// tell notes what the producer of an item was told.
+func (l *ledger) tell(it item, what uint32) error {
+	before := l.entries[it.id].Or(what)
+	switch what {
+	case accepted:
+		l.accepted.Add(1)
+	case doubtful:
+		l.doubtful.Add(1)
+	case refused:
+		if before&ended != 0 {
+			return fmt.Errorf("item %+v was refused, but came out", it)
+		}
+	}
+	return nil
+}
+
+// end notes that an item came out.
+func (l *ledger) end(it item) error {
+	if it.id >= min(l.next.Load(), ledgerSize) {
+		return fmt.Errorf("item %+v came out, but nobody put it", it)
+	}
+	l.ended.Add(1)
+	switch before := l.entries[it.id].Or(ended); {
+	case before&ended != 0:
+		return fmt.Errorf("item %+v came out twice", it)
+	case before&refused != 0:
+		return fmt.Errorf("item %+v was refused, but came out", it)
+	}
+	return nil
+}
+
+// left returns an accepted item that did not come out, and how many there are.
+func (l *ledger) left() (id int, n uint64) {
+	for i := range min(l.next.Load(), ledgerSize) {
+		if e := l.entries[i].Load(); e&accepted != 0 && e&ended == 0 {
+			id = int(i)
+			n++
+		}
+	}
+	return id, n
+}
+
+// inOrder returns an error if items that left one after another, while none came
+// in, are not in the order that the queue promises.
+func inOrder(order string, items []item) error {
+	last := map[[2]uint16]item{} // by producer and, in a priority queue, key
+	for i, it := range items {
+		of := [2]uint16{it.producer}
+		if order == "priority" {
+			of[1] = it.key
+			if i > 0 && compareKeys(items[i-1], it) > 0 {
+				return fmt.Errorf("item %+v left before %+v", items[i-1], it)
+			}
+		}
+		if before, ok := last[of]; ok && (before.seq > it.seq) != (order == "lifo") {
+			return fmt.Errorf("item %+v left before %+v", before, it)
+		}
+		last[of] = it
+	}
+	return nil
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/boundq/queue"
+)
+
+// A round is the life of one queue.
+type round struct {
+	options
+	*ledger
+	totals   *totals
+	seed     uint64
+	order    string
+	where    string // the queue, in words
+	capacity int    // the first one
+	resizes  bool   // whether it changes
+	q        target
+
+	workers []*worker      // all of them
+	movers  sync.WaitGroup // those that put and get
+	others  sync.WaitGroup // those that stay until the round is over
+	enders  []*worker      // those that shut the queue down
+	endings sync.WaitGroup
+	last    *worker       // the one that is left when all others have gone
+	clock   atomic.Uint64 // of the histories
+
+	ending atomic.Bool // Shutdown is about to be called
+	quit   atomic.Bool // producers and consumers are to leave, whatever waits
+	over   atomic.Bool // the movers have left
+
+	// compare fails when fuse gets to zero, while fails is set.
+	fails     atomic.Bool
+	fuse      atomic.Int64
+	byExiting bool // runtime.Goexit is among the ways
+
+	failed atomic.Pointer[discrepancy]
+	broken chan struct{} // closed when failed is set
+}
+
+// newRound makes up a round.
+func newRound(o options, seed uint64, random *rand.Rand, l *ledger, t *totals) *round {
+	l.reset()
+	r := &round{options: o, ledger: l, totals: t, seed: seed, broken: make(chan struct{})}
+	r.order = o.orders[random.IntN(len(o.orders))]
+	r.capacity = []int{queue.Unbounded, 1, 2, 3, 8, 100}[random.IntN(6)]
+	r.resizes = random.IntN(2) == 0
+	if r.order == "priority" {
+		r.fails.Store(random.IntN(3) > 0)
+		r.byExiting = random.IntN(2) == 0
+	}
+	r.q = o.make(r.order, r.capacity, r.compare)
+
+	add := func(n int, role string, group *sync.WaitGroup, work func(*worker)) {
+		for i := range n {
+			w := &worker{round: r, name: fmt.Sprint(role, " ", i), producer: uint16(len(r.workers)), group: group, work: work}
+			w.random = rand.New(rand.NewPCG(seed, uint64(len(r.workers)+1)))
+			r.workers = append(r.workers, w)
+		}
+	}
+	consumers := random.IntN(4)
+	add(1+random.IntN(4), "producer", &r.movers, (*worker).produce)
+	add(consumers, "consumer", &r.movers, (*worker).consume)
+	add(max(random.IntN(4), 1-consumers), "tasks", &r.movers, (*worker).rangeOverTasks)
+	add(1+random.IntN(2), "joiner", &r.others, (*worker).join)
+	add(1, "monitor", &r.others, (*worker).monitor)
+	add(1, "canceller", &r.others, (*worker).cancelOthers)
+	if r.resizes {
+		add(1, "resizer", &r.others, (*worker).resize)
+	}
+	if r.fails.Load() {
+		add(1, "arsonist", &r.others, (*worker).lightFuses)
+	}
+	add(3, "shutdown", &r.endings, nil)
+	r.enders = r.workers[len(r.workers)-3:]
+	add(1, "last", &r.endings, nil)
+	r.last = r.workers[len(r.workers)-1]
+	r.where = fmt.Sprintf("%s queue, capacity %d, %d workers", r.order, r.capacity, len(r.workers))
+	return r
+}
+
+// fault is what compare panics with, and exitFault what the queue makes of
+// compare's runtime.Goexit for a call that was parked.
+const (
+	fault     = "compare fails"
+	exitFault = "queue: compare called runtime.Goexit"
+)
+
+func (r *round) compare(a, b item) int {
+	if r.fails.Load() && r.fuse.Load() > 0 {
+		if left := r.fuse.Add(-1); left == 0 {
+			if r.byExiting && a.seq%2 == 0 {
+				runtime.Goexit()
+			}
+			panic(fault)
+		}
+	}
+	return compareKeys(a, b)
+}
+
+// fail notes a discrepancy; the first one counts.
+func (r *round) fail(format string, args ...any) {
+	d := &discrepancy{seed: r.seed, where: r.where, what: fmt.Sprintf(format, args...), history: merge(r.workers)}
+	if r.failed.CompareAndSwap(nil, d) {
+		close(r.broken)
+	}
+}
+
+// run lets the workers work and shuts the queue down. When it returns, all have
+// left, unless there was a discrepancy.
+func (r *round) run(random *rand.Rand) {
+	defer r.dismiss()
+	for _, w := range r.workers {
+		if w.work != nil {
+			w.start()
+		}
+	}
+	if !r.wait() {
+		return
+	}
+
+	single := r.planShutdown(random)
+	if single || random.IntN(2) == 0 {
+		r.fails.Store(false)
+	}
+	r.ending.Store(true)
+	for _, w := range r.enders {
+		w.start()
+	}
+	if !r.within(&r.endings, "shutting down") || !r.within(&r.movers, "leaving after the shutdown") {
+		return
+	}
+	r.fails.Store(false)
+	r.last.work = func(w *worker) {
+		if single {
+			w.drainAlone()
+		}
+		w.shutdown(true)
+		w.writeOff()
+	}
+	r.last.start()
+	if r.within(&r.endings, "getting what is left") {
+		r.over.Store(true)
+		r.within(&r.others, "joining after all is done")
+	}
+}
+
+// planShutdown makes up how the queue is shut down. single is whether what is
+// left then is for a single consumer.
+func (r *round) planShutdown(random *rand.Rand) (single bool) {
+	r.enders = r.enders[:1+random.IntN(len(r.enders))]
+	var work func(*worker)
+	switch random.IntN(4) {
+	case 0: // the consumers get what is left
+		work = func(w *worker) { w.shutdown(false) }
+	case 1:
+		work = func(w *worker) { w.shutdown(true) }
+	case 2:
+		work = func(w *worker) {
+			w.shutdown(false)
+			w.pause(100)
+			w.shutdown(true)
+		}
+	case 3:
+		single = true
+		work = func(w *worker) {
+			w.quit.Store(true)
+			w.shutdown(false)
+		}
+	}
+	for _, w := range r.enders {
+		w.work = work
+	}
+	return single
+}
+
+// wait waits until the round's time is over, and reports whether all is well.
+func (r *round) wait() bool {
+	end := time.After(r.round)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	calls, moved := r.totals.calls.Load(), time.Now()
+	for {
+		select {
+		case <-r.broken:
+			return false
+		case <-end:
+			return true
+		case <-tick.C:
+			if r.next.Load() >= ledgerSize {
+				return true
+			}
+			if now := r.totals.calls.Load(); now != calls {
+				calls, moved = now, time.Now()
+			} else if time.Since(moved) > r.patience {
+				r.fail("no call has returned for %v\n%s", r.patience, stacks())
+			}
+		}
+	}
+}
+
+// within waits for a group of workers to leave, and reports whether all is well.
+func (r *round) within(group *sync.WaitGroup, doing string) bool {
+	left := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(left)
+	}()
+	select {
+	case <-left:
+		return r.failed.Load() == nil
+	case <-r.broken:
+	case <-time.After(r.patience):
+		r.fail("somebody hangs, %s\n%s", doing, stacks())
+	}
+	return false
+}
+
+// dismiss lets go of all that still wait after a discrepancy, if the queue can.
+func (r *round) dismiss() {
+	if r.failed.Load() == nil {
+		return
+	}
+	r.quit.Store(true)
+	r.ending.Store(true)
+	r.over.Store(true)
+	for range 20 {
+		r.cancelAll()
+		time.Sleep(time.Millisecond)
+	}
+	go func() {
+		r.q.Shutdown(true)
+		_ = r.q.TaskDoneN(r.q.Stats().Unfinished)
+	}()
+}
+
+// writeOff marks done the items that were gotten by calls whose goroutine compare
+// ended, and nobody else has them: a goroutine that calls runtime.Goexit can't
+// return what it took. It checks that there are no more of them than such calls.
+func (w *worker) writeOff() {
+	s := w.q.Stats()
+	lost := s.Put - w.ended.Load()
+	if most := w.mayBeLost.Load(); lost > most {
+		id, n := w.left()
+		w.fail("%d items were put, %d came out, at most %d were lost; %d that their producers know to be in are missing, the last is %d\n%+v",
+			s.Put, w.ended.Load(), most, n, id, s)
+		return
+	}
+	if _, n := w.left(); n > lost {
+		w.fail("%d items are missing that their producers know to be in, but the queue knows of %d\n%+v", n, lost, s)
+	}
+	if s.Unfinished != int(lost) {
+		w.fail("%d items are unfinished after all were done, %d were lost\n%+v", s.Unfinished, lost, s)
+	}
+	if err := w.q.TaskDoneN(int(lost)); err != nil {
+		w.fail("TaskDoneN(%d): %v", lost, err)
+	}
+	w.done.Add(lost)
+	w.totals.lost.Add(lost)
+}
+
+// settle compares the queue's figures with the ledger's, when all have left.
+func (r *round) settle() {
+	s := r.q.Stats()
+	lost := s.Put - r.ended.Load()
+	certain, doubtful := r.accepted.Load(), r.accepted.Load()+r.doubtful.Load()
+	for _, c := range []struct {
+		holds bool
+		what  string
+	}{
+		{s.Put >= certain && s.Put <= doubtful, fmt.Sprintf("Put is between %d and %d", certain, doubtful)},
+		{s.Got == r.gotten.Load()+lost, fmt.Sprintf("Got is %d", r.gotten.Load()+lost)},
+		{s.Dropped == r.dropped.Load(), fmt.Sprintf("Dropped is %d", r.dropped.Load())},
+		{s.Done == r.done.Load(), fmt.Sprintf("Done is %d", r.done.Load())},
+		{s.Rejected == r.full.Load(), fmt.Sprintf("Rejected is %d", r.full.Load())},
+		{s.Len == 0 && s.Unfinished == 0 && s.PutWaiting == 0 && s.GetWaiting == 0, "nothing waits and nobody is parked"},
+		{s.Shutdown, "it is shut down"},
+	} {
+		if !c.holds {
+			r.fail("at the end, this does not hold: %s\n%+v", c.what, s)
+		}
+	}
+}

@@ -1,0 +1,535 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/boundq/queue"
+)
+
+// A worker is a goroutine that calls the queue and checks what it returns. If it
+// is ended by a panic or by runtime.Goexit, another takes its place.
+type worker struct {
+	*round
+	name     string
+	producer uint16
+	random   *rand.Rand
+	group    *sync.WaitGroup
+	work     func(*worker)
+	history  history
+
+	cancel atomic.Pointer[context.CancelFunc] // ends its present call's context
+	seq    uint32                             // items it made
+	last   map[uint16]uint32                  // of a FIFO queue: by producer, the last item that it saw leave
+	inBody bool                               // of a loop over Tasks
+}
+
+var (
+	errPanicked = errors.New("panicked")
+	errExited   = errors.New("was ended by runtime.Goexit")
+	errWork     = errors.New("the work fails")
+)
+
+func (w *worker) start() {
+	w.group.Add(1)
+	go func() {
+		left := false
+		defer w.group.Done()
+		defer func() {
+			if !left && w.failed.Load() == nil {
+				w.start()
+			}
+		}()
+		w.work(w)
+		left = true
+	}()
+}
+
+// call makes a call and notes it. after learns how it ended, be it by a panic or
+// by runtime.Goexit, which then goes on to end the worker.
+func (w *worker) call(name string, arg int, f func() (int, error), after func(n int, err error)) (n int, err error) {
+	i := w.history.begin(record{who: w.name, call: name, arg: arg}, &w.clock)
+	err = errExited
+	defer func() {
+		switch p := recover(); {
+		case p != nil:
+			byCompare := w.order == "priority" && (p == fault || w.byExiting && p == exitFault)
+			if !byCompare && !(w.inBody && p == errWork) {
+				w.fail("%s panicked: %v\n%s", name, p, stacks())
+			}
+			err = errPanicked
+			w.totals.panics.Add(1)
+		case err == errExited:
+			w.totals.exits.Add(1)
+		}
+		w.history.end(i, n, err, &w.clock)
+		w.totals.calls.Add(1)
+		after(n, err)
+	}()
+	return f()
+}
+
+// pause lets the others work for up to some microseconds.
+func (w *worker) pause(most int) {
+	time.Sleep(time.Duration(w.random.IntN(most)) * time.Microsecond)
+}
+
+// context returns a context for the next call, most of which end soon, and how to
+// let go of it.
+func (w *worker) context() (context.Context, context.CancelFunc) {
+	background := context.Background()
+	switch w.random.IntN(10) {
+	case 0, 1, 2:
+		return background, func() {}
+	case 3, 4, 5:
+		return context.WithTimeout(background, time.Duration(w.random.IntN(300))*time.Microsecond)
+	case 6:
+		ctx, cancel := context.WithCancel(background)
+		cancel()
+		return ctx, cancel
+	default:
+		ctx, cancel := context.WithCancel(background)
+		w.cancel.Store(&cancel)
+		return ctx, cancel
+	}
+}
+
+// wait makes a call that has a context, and checks its error.
+func (w *worker) wait(name string, arg int, f func(ctx context.Context) (int, error), after func(n int, err error)) (int, error) {
+	ctx, cancel := w.context()
+	defer cancel()
+	before := ctx.Err()
+	n, err := w.call(name, arg, func() (int, error) { return f(ctx) }, after)
+	switch {
+	case before != nil && err != before:
+		w.fail("%s returned %v, though its context had ended before: %v", name, err, before)
+	case err == nil || err == errPanicked:
+	case err == queue.ErrShutdown && name != "Join":
+		w.checkEnding(name)
+	case err == ctx.Err():
+		w.totals.cancelled.Add(1)
+	default:
+		w.fail("%s returned %v, its context %v", name, err, ctx.Err())
+	}
+	return n, err
+}
+
+func (w *worker) checkEnding(name string) {
+	if !w.ending.Load() {
+		w.fail("%s returned ErrShutdown, but nobody shut the queue down", name)
+	}
+}
+
+func (w *worker) check(err error) {
+	if err != nil {
+		w.fail("%v", err)
+	}
+}
+
+// items makes n items; ok is false if the ledger is full.
+func (w *worker) items(n int) (items []item, ok bool) {
+	last := w.next.Add(uint32(n))
+	if last > ledgerSize {
+		return nil, false
+	}
+	for i := range uint32(n) {
+		w.seq++
+		items = append(items, item{id: last - uint32(n) + i, producer: w.producer, key: uint16(w.random.IntN(8)), seq: w.seq})
+	}
+	return items, true
+}
+
+// told notes that the first n items are in and the others not, as far as the
+// error tells.
+func (w *worker) told(items []item, n int, err error) {
+	if len(items) > 1 && (err == errPanicked || err == errExited) {
+		for _, it := range items {
+			w.check(w.tell(it, doubtful))
+		}
+		return
+	}
+	if n < 0 || n > len(items) || (n == len(items)) != (err == nil) {
+		w.fail("%d of %d items are in, and the error is %v", n, len(items), err)
+		return
+	}
+	for i, it := range items {
+		if i < n {
+			w.check(w.tell(it, accepted))
+		} else {
+			w.check(w.tell(it, refused))
+		}
+	}
+	w.totals.put.Add(uint64(n))
+}
+
+// one is how many of one item are in.
+func one(err error) (int, error) {
+	if err != nil {
+		return 0, err
+	}
+	return 1, nil
+}
+
+// produce puts until the queue is shut down.
+func (w *worker) produce() {
+	for !w.quit.Load() && w.failed.Load() == nil {
+		kind, n := w.random.IntN(10), 1
+		if kind < 2 {
+			n = 2 + w.random.IntN(4)
+		}
+		items, ok := w.items(n)
+		if !ok {
+			return
+		}
+		id := int(items[0].id)
+		tell := func(n int, err error) { w.told(items, n, err) }
+		var err error
+		switch {
+		case kind < 2:
+			_, err = w.wait("PutBatch", id, func(ctx context.Context) (int, error) { return w.q.PutBatch(ctx, items) }, tell)
+		case kind < 7:
+			_, err = w.wait("Put", id, func(ctx context.Context) (int, error) { return one(w.q.Put(ctx, items[0])) }, tell)
+		case kind < 9:
+			_, err = w.call("TryPut", id, func() (int, error) { return one(w.q.TryPut(items[0])) }, tell)
+			if err == queue.ErrFull {
+				w.full.Add(1)
+				w.totals.refused.Add(1)
+				if w.capacity == queue.Unbounded && !w.resizes {
+					w.fail("TryPut returned ErrFull, but the queue has no bound")
+				}
+			}
+		default:
+			var evicted []item
+			_, err = w.call("ForcePut", id, func() (int, error) {
+				it, ok, err := w.q.ForcePut(items[0])
+				if ok {
+					evicted = append(evicted, it)
+				}
+				return one(err)
+			}, tell)
+			if len(evicted) > 0 {
+				w.leave(evicted)
+				w.dropped.Add(1)
+				w.totals.evicted.Add(1)
+			}
+		}
+		if err == queue.ErrShutdown {
+			w.checkEnding("a put")
+			return
+		}
+		if err != nil && kind >= 7 && err != queue.ErrFull && err != errPanicked {
+			w.fail("a put that does not wait returned %v", err)
+		}
+		if w.capacity == queue.Unbounded && w.q.Len() > 10_000 {
+			w.pause(1000)
+		}
+	}
+}
+
+// leave notes that items left the queue one after another.
+func (w *worker) leave(items []item) {
+	for _, it := range items {
+		w.check(w.end(it))
+		if w.order != "fifo" {
+			continue
+		}
+		// Whoever takes items from a FIFO queue sees those of each producer in order.
+		if w.last == nil {
+			w.last = map[uint16]uint32{}
+		}
+		if w.last[it.producer] >= it.seq {
+			w.fail("item %+v left after the producer's item %d", it, w.last[it.producer])
+		}
+		w.last[it.producer] = it.seq
+	}
+	if len(items) > 1 {
+		w.check(inOrder(w.order, items))
+	}
+}
+
+func (w *worker) get(items []item) {
+	w.leave(items)
+	w.gotten.Add(uint64(len(items)))
+	w.totals.gotten.Add(uint64(len(items)))
+}
+
+// hold has an item that is not done, so no Join may succeed.
+func (w *worker) hold() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(w.random.IntN(50))*time.Microsecond)
+	defer cancel()
+	_, err := w.call("Join", 0, func() (int, error) { return 0, w.q.Join(ctx) }, func(int, error) {})
+	if err == nil {
+		w.fail("Join returned nil, but its caller has an item that is not done")
+	}
+}
+
+// consume gets and marks done until the queue is shut down and empty.
+func (w *worker) consume() {
+	dst := make([]item, 6)
+	for !w.quit.Load() && w.failed.Load() == nil {
+		room := 1
+		lost := func(n int, err error) {
+			if err == errExited {
+				w.mayBeLost.Add(uint64(room))
+			}
+		}
+		var n int
+		var err error
+		switch kind := w.random.IntN(10); {
+		case kind < 2:
+			room = 1 + w.random.IntN(len(dst))
+			n, err = w.wait("GetBatch", room, func(ctx context.Context) (int, error) { return w.q.GetBatch(ctx, dst[:room]) }, lost)
+			if n < 0 || n > room || (n > 0) != (err == nil) {
+				w.fail("GetBatch for %d items returned %d, %v", room, n, err)
+				return
+			}
+		case kind < 7:
+			n, err = w.wait("Get", 1, func(ctx context.Context) (n int, err error) {
+				dst[0], err = w.q.Get(ctx)
+				return one(err)
+			}, lost)
+		default:
+			n, err = w.call("TryGet", 1, func() (n int, err error) {
+				dst[0], err = w.q.TryGet()
+				return one(err)
+			}, lost)
+			switch err {
+			case nil, errPanicked:
+			case queue.ErrEmpty:
+				runtime.Gosched()
+			case queue.ErrShutdown:
+				w.checkEnding("TryGet")
+			default:
+				w.fail("TryGet returned %v", err)
+			}
+		}
+		if err == queue.ErrShutdown {
+			return
+		}
+		if n == 0 {
+			continue
+		}
+		w.get(dst[:n])
+		if w.random.IntN(200) == 0 {
+			w.hold()
+		}
+		w.markDone(n)
+	}
+}
+
+func (w *worker) markDone(n int) {
+	_, err := w.call("TaskDoneN", n, func() (int, error) {
+		if n == 1 {
+			return n, w.q.TaskDone()
+		}
+		return n, w.q.TaskDoneN(n)
+	}, func(int, error) {})
+	if err != nil {
+		w.fail("%d items that were gotten can't be marked done: %v", n, err)
+	}
+	w.done.Add(uint64(n))
+}
+
+// rangeOverTasks works in loops over Tasks, which end in all the ways that they
+// can, until the queue is shut down and empty.
+func (w *worker) rangeOverTasks() {
+	for !w.quit.Load() && w.failed.Load() == nil {
+		ctx, cancel := w.context()
+		w.inBody = false
+		broke := false
+		_, err := w.call("Tasks", 0, func() (n int, err error) {
+			for it := range w.q.Tasks(ctx) {
+				w.inBody = true
+				n++
+				w.get([]item{it})
+				w.done.Add(1) // in whichever way the body ends
+				switch w.random.IntN(400) {
+				case 0:
+					panic(errWork)
+				case 1:
+					runtime.Goexit()
+				case 2:
+					w.hold()
+				case 3, 4:
+					broke = true
+				}
+				if broke || w.quit.Load() {
+					broke = true
+					break
+				}
+				w.inBody = false
+			}
+			if broke {
+				return n, nil
+			}
+			return n, ctx.Err()
+		}, func(_ int, err error) {
+			cancel()
+			if err == errExited && !w.inBody {
+				w.mayBeLost.Add(1)
+			}
+		})
+		if err == nil && !broke {
+			w.checkEnding("Tasks")
+			return
+		}
+	}
+}
+
+// join joins until the round is over.
+func (w *worker) join() {
+	for !w.over.Load() && w.failed.Load() == nil {
+		_, err := w.wait("Join", 0, func(ctx context.Context) (int, error) { return 0, w.q.Join(ctx) }, func(int, error) {})
+		if err == nil {
+			w.totals.joins.Add(1)
+		}
+		w.pause(200)
+	}
+}
+
+// resize changes the capacity until the round is over.
+func (w *worker) resize() {
+	for !w.over.Load() && w.failed.Load() == nil {
+		capacity := w.random.IntN(10) - 1
+		if w.random.IntN(3) == 0 {
+			capacity = w.capacity
+		}
+		_, _ = w.call("Resize", capacity, func() (int, error) {
+			w.q.Resize(capacity)
+			return 0, nil
+		}, func(int, error) {})
+		w.totals.resizes.Add(1)
+		w.pause(500)
+	}
+}
+
+// cancelOthers ends other workers' contexts until the round is over.
+func (w *worker) cancelOthers() {
+	for !w.over.Load() && w.failed.Load() == nil {
+		if w.random.IntN(20) == 0 {
+			w.cancelAll()
+		} else {
+			w.workers[w.random.IntN(len(w.workers))].cancelCall()
+		}
+		w.pause(50)
+	}
+}
+
+func (w *worker) cancelCall() {
+	if cancel := w.cancel.Swap(nil); cancel != nil {
+		(*cancel)()
+	}
+}
+
+func (r *round) cancelAll() {
+	for _, w := range r.workers {
+		w.cancelCall()
+	}
+}
+
+// lightFuses has compare fail now and then.
+func (w *worker) lightFuses() {
+	for w.fails.Load() && w.failed.Load() == nil {
+		w.fuse.Store(int64(1 + w.random.IntN(50)))
+		w.pause(2000)
+	}
+}
+
+// shutdown shuts the queue down, again if compare fails meanwhile.
+func (w *worker) shutdown(immediate bool) {
+	arg := 0
+	if immediate {
+		arg = 1
+	}
+	for w.failed.Load() == nil {
+		var drained []item
+		_, err := w.call("Shutdown", arg, func() (int, error) {
+			drained = w.q.Shutdown(immediate)
+			return len(drained), nil
+		}, func(int, error) {})
+		if err == nil {
+			if !immediate && len(drained) > 0 {
+				w.fail("a graceful shutdown returned %d items", len(drained))
+			}
+			w.leave(drained)
+			w.dropped.Add(uint64(len(drained)))
+			w.totals.drained.Add(uint64(len(drained)))
+			return
+		}
+	}
+}
+
+// drainAlone gets what a shut down queue still holds: the whole of it has to be
+// in order.
+func (w *worker) drainAlone() {
+	var all []item
+	for w.failed.Load() == nil {
+		it, err := w.q.Get(context.Background())
+		if err == queue.ErrShutdown {
+			break
+		}
+		if err != nil {
+			w.fail("Get returned %v", err)
+		}
+		w.get([]item{it})
+		w.markDone(1)
+		all = append(all, it)
+	}
+	w.check(inOrder(w.order, all))
+}
+
+// monitor looks at the queue until the round is over.
+func (w *worker) monitor() {
+	var before queue.Stats
+	for !w.over.Load() && w.failed.Load() == nil {
+		s := w.q.Stats()
+		w.checkStats(s, before)
+		before = s
+		switch _, err := w.q.Peek(); err {
+		case nil, queue.ErrEmpty:
+		case queue.ErrShutdown:
+			w.checkEnding("Peek")
+		default:
+			w.fail("Peek returned %v", err)
+		}
+		if n := w.q.Len(); n < 0 {
+			w.fail("Len is %d", n)
+		}
+		if !w.resizes && w.q.Cap() != w.capacity {
+			w.fail("Cap is %d", w.q.Cap())
+		}
+		_ = w.q.String()
+		w.totals.calls.Add(4)
+		w.pause(100)
+	}
+}
+
+// checkStats checks what holds of the figures at any moment.
+func (w *worker) checkStats(s, before queue.Stats) {
+	for _, c := range []struct {
+		holds bool
+		what  string
+	}{
+		{s.Put == s.Got+s.Dropped+uint64(s.Len), "Put == Got + Dropped + Len"},
+		{uint64(s.Unfinished) == s.Put-s.Done-s.Dropped, "Unfinished == Put - Done - Dropped"},
+		{0 <= s.Len && s.Len <= s.MaxLen && s.Cap >= 0, "0 <= Len <= MaxLen, 0 <= Cap"},
+		{w.resizes || s.Cap == w.capacity && (s.Cap == 0 || s.MaxLen <= s.Cap), "MaxLen <= Cap"},
+		{s.PutWaiting == 0 || s.Cap > 0 && s.Len >= s.Cap && !s.Shutdown, "PutWaiting > 0 only if full and not shut down"},
+		{s.GetWaiting == 0 || s.Len == 0 && !s.Shutdown, "GetWaiting > 0 only if empty and not shut down"},
+		{s.PutWaiting >= 0 && s.GetWaiting >= 0 && s.PutWaiting+s.GetWaiting <= len(w.workers), "no more wait than there are"},
+		{s.Put >= before.Put && s.Got >= before.Got && s.Done >= before.Done && s.Dropped >= before.Dropped &&
+			s.Rejected >= before.Rejected && s.PutBlocked >= before.PutBlocked && s.GetBlocked >= before.GetBlocked &&
+			s.MaxLen >= before.MaxLen, "what is counted never falls"},
+		{s.Shutdown || !before.Shutdown, "a shutdown is not undone"},
+		{!s.Shutdown || w.ending.Load(), "Shutdown only if somebody shut it down"},
+	} {
+		if !c.holds {
+			w.fail("this does not hold: %s\n%+v\nbefore: %+v", c.what, s, before)
+		}
+	}
+}
