@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/boundq/queue"
 	"github.com/stretchr/testify/require"
@@ -262,217 +264,340 @@ func (m *model) resize(capacity int) *modelCall {
 	return m.end(&modelCall{}, nil)
 }
 
+// What a program can do. The argument is the size of a batch, the number of items
+// done, which of the calls that wait is cancelled, whether a shutdown is
+// immediate, or a capacity.
+const (
+	doPut = iota
+	doTryPut
+	doForcePut
+	doPutBatch
+	doGet
+	doTryGet
+	doPeek
+	doGetBatch
+	doTasks // one turn, which the body leaves by a return
+	doTaskDone
+	doTaskDoneN
+	doJoin
+	doCancel
+	doShutdown
+	doResize
+	operations
+)
+
+var operationNames = [operations]string{"Put", "TryPut", "ForcePut", "PutBatch", "Get", "TryGet", "Peek", "GetBatch", "Tasks",
+	"TaskDone", "TaskDoneN", "Join", "cancel", "Shutdown", "Resize"}
+
+// A step of a program.
+type step struct{ op, arg int }
+
+func (s step) String() string { return fmt.Sprintf("%s(%d)", operationNames[s.op], s.arg) }
+
+// puts returns how many items a step needs.
+func (s step) puts() int {
+	switch s.op {
+	case doPut, doTryPut, doForcePut:
+		return 1
+	case doPutBatch:
+		return s.arg
+	}
+	return 0
+}
+
+// do does a step to the queue.
+func (s step) do(ctx context.Context, q *queue.Queue[int], items []int) (r outcome) {
+	one := func(item int, err error) {
+		if r.err = err; err == nil {
+			r.items = []int{item}
+		}
+	}
+	switch s.op {
+	case doPut:
+		r.err = q.Put(ctx, items[0])
+	case doTryPut:
+		r.err = q.TryPut(items[0])
+	case doForcePut:
+		var out int
+		if out, r.ok, r.err = q.ForcePut(items[0]); r.ok {
+			r.items = []int{out}
+		}
+	case doPutBatch:
+		r.n, r.err = q.PutBatch(ctx, items)
+	case doGet:
+		one(q.Get(ctx))
+	case doTryGet:
+		one(q.TryGet())
+	case doPeek:
+		one(q.Peek())
+	case doGetBatch:
+		dst := make([]int, s.arg)
+		r.n, r.err = q.GetBatch(ctx, dst)
+		r.items = append(r.items, dst[:r.n]...)
+	case doTasks:
+		for got := range q.Tasks(ctx) {
+			return outcome{items: []int{got}}
+		}
+		r.err = queue.ErrShutdown
+		if ctx.Err() != nil {
+			r.err = ctx.Err()
+		}
+	case doTaskDone:
+		r.err = q.TaskDone()
+	case doTaskDoneN:
+		r.err = q.TaskDoneN(s.arg)
+	case doJoin:
+		r.err = q.Join(ctx)
+	case doShutdown:
+		r.items = q.Shutdown(s.arg == 1)
+	case doResize:
+		q.Resize(s.arg)
+	}
+	return r
+}
+
+// do does a step to the model.
+func (m *model) do(s step, items []int) (c *modelCall) {
+	switch s.op {
+	case doPut, doPutBatch:
+		c = m.put(items, true)
+	case doTryPut:
+		c = m.put(items, false)
+	case doForcePut:
+		c = m.force(items[0])
+	case doGet:
+		c = m.get(&modelCall{room: 1}, true)
+	case doTryGet:
+		c = m.get(&modelCall{room: 1}, false)
+	case doPeek:
+		c = m.peek()
+	case doGetBatch:
+		c = m.get(&modelCall{room: s.arg}, true)
+	case doTasks:
+		c = m.get(&modelCall{room: 1, task: true}, true)
+	case doTaskDone:
+		c = m.taskDone(1)
+	case doTaskDoneN:
+		c = m.taskDone(s.arg)
+	case doJoin:
+		c = m.join()
+	case doShutdown:
+		c = m.shutdown(s.arg == 1)
+	case doResize:
+		c = m.resize(s.arg)
+	}
+	if s.op != doPutBatch && s.op != doGetBatch {
+		c.n = 0
+	}
+	m.settle()
+	return c
+}
+
 // A running call is one of the queue's, beside the model's.
 type running struct {
 	*modelCall
-	counts   bool // returns how many items moved
+	step     step
 	returned chan outcome
 	cancel   context.CancelFunc
 }
 
+func (o outcome) equal(to outcome) bool {
+	return o.n == to.n && o.ok == to.ok && o.err == to.err && (o.items == nil) == (to.items == nil) && slices.Equal(o.items, to.items)
+}
+
 // runProgram does to a queue and to the model what the program says, one step
 // after another, and after each one compares what returned, the figures and the
-// invariants. The first byte makes the queue; two bytes are a step.
-func runProgram(t *testing.T, program []byte) {
-	if len(program) == 0 {
-		return
-	}
-	o := orders[int(program[0])%len(orders)]
-	capacity := int(program[0]) / len(orders) % 5
+// invariants. It must be called in a bubble. It returns the index of the first
+// step that cancels although nobody waits, otherwise len(program).
+func runProgram(t *testing.T, o order, capacity int, program []step) (idle int) {
+	idle = len(program)
 	q := o.make(capacity)
 	m := &model{order: o.name, compare: o.compare}
 	m.stats.Cap = capacity
 
+	// A call that waits, but should not, ends when all wait and the bubble's
+	// clock moves on.
+	ctx, cancel := context.WithTimeout(background, time.Hour)
+	defer cancel()
 	var calls []running
-	item := 0
-	more := func(n int) (items []int) {
-		for range n {
-			item++
-			items = append(items, item)
-		}
-		return items
+	where := func(i int) string {
+		return fmt.Sprintf("%s queue, capacity %d, step %d of %v", o.name, capacity, i, program)
 	}
-	for i := 1; i+1 < len(program); i += 2 {
-		op, arg := program[i]%15, int(program[i+1])
-		ctx, cancel := context.WithCancel(background)
-		defer cancel()
-		var expected *modelCall
-		var call func() outcome
-		switch op {
-		case 0, 1:
-			items := more(1)
-			expected = m.put(items, op == 0)
-			call = func() outcome {
-				if op == 0 {
-					return outcome{err: q.Put(ctx, items[0])}
-				}
-				return outcome{err: q.TryPut(items[0])}
-			}
-		case 2:
-			items := more(1)
-			expected = m.force(items[0])
-			call = func() (r outcome) {
-				var out int
-				if out, r.ok, r.err = q.ForcePut(items[0]); r.ok {
-					r.items = []int{out}
-				}
-				return r
-			}
-		case 3:
-			items := more(arg % 6)
-			expected = m.put(items, true)
-			call = func() (r outcome) {
-				r.n, r.err = q.PutBatch(ctx, items)
-				return r
-			}
-		case 4, 5:
-			expected = m.get(&modelCall{room: 1}, op == 4)
-			call = func() (r outcome) {
-				var got int
-				if op == 4 {
-					got, r.err = q.Get(ctx)
-				} else {
-					got, r.err = q.TryGet()
-				}
-				if r.err == nil {
-					r.items = []int{got}
-				}
-				return r
-			}
-		case 6:
-			expected = m.peek()
-			call = func() (r outcome) {
-				var got int
-				if got, r.err = q.Peek(); r.err == nil {
-					r.items = []int{got}
-				}
-				return r
-			}
-		case 7:
-			expected = m.get(&modelCall{room: arg % 5}, true)
-			call = func() (r outcome) {
-				dst := make([]int, arg%5)
-				r.n, r.err = q.GetBatch(ctx, dst)
-				r.items = append(r.items, dst[:r.n]...)
-				return r
-			}
-		case 8:
-			expected = m.get(&modelCall{room: 1, task: true}, true)
-			call = func() (r outcome) {
-				r.err = queue.ErrShutdown
-				for got := range q.Tasks(ctx) {
-					return outcome{items: []int{got}}
-				}
-				if ctx.Err() != nil {
-					r.err = ctx.Err()
-				}
-				return r
-			}
-		case 9, 10:
-			n := 1
-			if op == 10 {
-				n = arg%6 - 1
-			}
-			expected = m.taskDone(n)
-			call = func() outcome { return outcome{err: q.TaskDoneN(n)} }
-		case 11:
-			expected = m.join()
-			call = func() outcome { return outcome{err: q.Join(ctx)} }
-		case 12:
-			expected = m.end(&modelCall{}, nil)
-			var parked []running
-			for _, c := range calls {
-				if !c.ended {
-					parked = append(parked, c)
-				}
-			}
-			if len(parked) > 0 {
-				c := parked[arg%len(parked)]
-				m.end(c.modelCall, context.Canceled)
-				c.cancel()
-			}
-			call = func() outcome { return outcome{} }
-		case 13:
-			if arg%8 < 6 { // seldom, or most programs would be over at once
+	next := 1
+	for i, s := range program {
+		if s.op == doCancel {
+			if len(calls) == 0 {
+				idle = min(idle, i)
 				continue
 			}
-			expected = m.shutdown(arg%2 == 1)
-			call = func() outcome { return outcome{items: q.Shutdown(arg%2 == 1)} }
-		case 14:
-			expected = m.resize(arg%6 - 1)
-			call = func() outcome {
-				q.Resize(arg%6 - 1)
-				return outcome{}
+			c := calls[s.arg%len(calls)]
+			m.end(c.modelCall, context.Canceled)
+			c.cancel()
+		} else {
+			var items []int
+			for range s.puts() {
+				items = append(items, next)
+				next++
+			}
+			if c := m.do(s, items); c.ended {
+				if got := s.do(ctx, q, items); !got.equal(c.outcome) {
+					require.Equal(t, c.outcome, got, where(i))
+				}
+			} else {
+				ctx, cancel := context.WithCancel(background)
+				returned := make(chan outcome, 1)
+				calls = append(calls, running{c, s, returned, cancel})
+				go func() { returned <- s.do(ctx, q, items) }()
 			}
 		}
-		m.settle()
-		c := running{expected, op == 3 || op == 7, make(chan outcome, 1), cancel}
-		calls = append(calls, c)
-		go func() { c.returned <- call() }()
-		synctest.Wait()
-
-		step := fmt.Sprintf("step %d: operation %d, argument %d", i/2, op, arg)
-		calls = slices.DeleteFunc(calls, func(c running) bool {
-			select {
-			case got := <-c.returned:
-				require.True(t, c.ended, "%s: a call returned %+v, but should wait", step, got)
-				want := c.outcome
-				if !c.counts {
-					want.n = 0
+		if len(calls) > 0 {
+			synctest.Wait()
+			calls = slices.DeleteFunc(calls, func(c running) bool {
+				select {
+				case got := <-c.returned:
+					if !c.ended {
+						t.Fatalf("%s: %v returned %+v, but should wait", where(i), c.step, got)
+					}
+					if c.step.op != doPutBatch && c.step.op != doGetBatch {
+						c.n = 0
+					}
+					if !got.equal(c.outcome) {
+						require.Equal(t, c.outcome, got, where(i))
+					}
+					c.cancel()
+				default:
+					if c.ended {
+						t.Fatalf("%s: %v waits, but should return %+v", where(i), c.step, c.outcome)
+					}
 				}
-				require.Equal(t, want, got, step)
-				return true
-			default:
-				require.False(t, c.ended, "%s: a call waits, but should return %+v", step, c.outcome)
-				return false
-			}
-		})
-		check(t, q)
-		require.Equal(t, m.figures(), q.Stats(), step)
-		require.Equal(t, m.full(), q.Full(), step)
+				return c.ended
+			})
+		}
+		if err := q.CheckInvariants(); err != nil {
+			t.Fatalf("%s: %v", where(i), err)
+		}
+		if got, want := q.Stats(), m.figures(); got != want || q.Full() != m.full() {
+			require.Equal(t, want, got, where(i))
+			require.Equal(t, m.full(), q.Full(), where(i))
+		}
 	}
 	for _, c := range calls {
 		c.cancel()
-		require.Equal(t, context.Canceled, (<-c.returned).err)
-	}
-	require.Equal(t, m.take(len(m.items)), q.Shutdown(true))
-}
-
-func FuzzPrograms(f *testing.F) {
-	f.Add([]byte{0, 0, 0, 4, 0, 9, 0})
-	f.Add([]byte{5, 4, 0, 4, 0, 3, 5, 12, 0, 13, 6})
-	f.Add([]byte{7, 3, 5, 3, 5, 2, 0, 14, 4, 7, 4, 13, 7})
-	f.Fuzz(func(t *testing.T, program []byte) {
-		if len(program) > 400 {
-			t.Skip("longer than it takes to get anywhere")
+		if got := <-c.returned; got.err != context.Canceled {
+			t.Fatalf("%s: %v returned %+v, but was cancelled", where(len(program)), c.step, got)
 		}
-		synctest.Test(t, func(t *testing.T) { runProgram(t, program) })
+	}
+	if left, want := q.Shutdown(true), m.take(len(m.items)); !slices.Equal(left, want) {
+		require.Equal(t, want, left, where(len(program)))
+	}
+	return idle
+}
+
+// decode makes a program of bytes. The first makes the queue; two are a step.
+func decode(data []byte) (o order, capacity int, program []step) {
+	o = orders[int(data[0])%len(orders)]
+	capacity = int(data[0]) / len(orders) % 6
+	for i := 1; i+1 < len(data); i += 2 {
+		s := step{int(data[i]) % operations, int(data[i+1])}
+		switch s.op {
+		case doPutBatch:
+			s.arg %= 6
+		case doGetBatch:
+			s.arg %= 5
+		case doTaskDoneN, doResize:
+			s.arg = s.arg%7 - 1
+		case doShutdown:
+			if s.arg%8 < 6 { // seldom, or most programs would be over at once
+				continue
+			}
+			s.arg %= 2
+		}
+		program = append(program, s)
+	}
+	return o, capacity, program
+}
+
+// The seeds are in testdata, named after what they do.
+func FuzzPrograms(f *testing.F) {
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) == 0 || len(data) > 400 {
+			t.Skip("no queue, or longer than it takes to get anywhere")
+		}
+		o, capacity, program := decode(data)
+		synctest.Test(t, func(t *testing.T) { runProgram(t, o, capacity, program) })
 	})
 }
 
-// All programs of three operations, and random ones that go far.
-func TestTheQueueDoesWhatAPlainModelDoes(t *testing.T) {
-	t.Run("all short programs", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			const operations = 15
-			for first := range byte(15) {
-				for ops := range operations * operations * operations {
-					runProgram(t, []byte{first,
-						byte(ops % operations), 3,
-						byte(ops / operations % operations), 6,
-						byte(ops / operations / operations), 7})
-				}
+// allPrograms runs every program of length steps, and with them all shorter ones,
+// and returns how many there are.
+func allPrograms(t *testing.T, o order, capacity int, alphabet []step, length int) (programs int) {
+	letters := make([]int, length)
+	program := make([]step, length)
+	for {
+		for i, letter := range letters {
+			program[i] = alphabet[letter]
+		}
+		programs++
+		// What follows an idle step need not be tried: it is the same as without.
+		i := min(runProgram(t, o, capacity, program), length-1)
+		clear(letters[i+1:])
+		for ; i >= 0; i-- {
+			if letters[i]++; letters[i] < len(alphabet) {
+				break
 			}
+			letters[i] = 0
+		}
+		if i < 0 {
+			return programs
+		}
+	}
+}
+
+func TestTheQueueDoesWhatAPlainModelDoes(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a program is garbage as soon as it has run
+	// Each operation once, and a shutdown of either kind.
+	everything := []step{{doPut, 0}, {doTryPut, 0}, {doForcePut, 0}, {doPutBatch, 3}, {doGet, 0}, {doTryGet, 0}, {doPeek, 0}, {doGetBatch, 2}, {doTasks, 0},
+		{doTaskDone, 0}, {doTaskDoneN, 2}, {doJoin, 0}, {doCancel, 0}, {doShutdown, 0}, {doShutdown, 1}, {doResize, 2}}
+	// Those that wait, those that let another go on, and those that end its wait.
+	// What is left out does as much as one of these: TryPut and TryGet what Put and
+	// Get do when they need not wait, Tasks what Get and TaskDone do.
+	waiting := []step{{doPut, 0}, {doPutBatch, 3}, {doForcePut, 0}, {doGet, 0}, {doGetBatch, 2},
+		{doTaskDone, 0}, {doJoin, 0}, {doCancel, 0}, {doShutdown, 1}, {doResize, 2}}
+	for _, c := range []struct {
+		name       string
+		alphabet   []step
+		length     int
+		underRace  int
+		capacities []int
+	}{
+		{"all programs of three operations", everything, 3, 2, []int{queue.Unbounded, 1, 2, 3, 4, 5}},
+		{"all programs of five operations around waiting", waiting, 5, 4, []int{1, 2, 3, 4, 5}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			length := c.length
+			if raceEnabled {
+				length = c.underRace
+			}
+			programs := 0
+			synctest.Test(t, func(t *testing.T) {
+				for _, o := range orders {
+					for _, capacity := range c.capacities {
+						programs += allPrograms(t, o, capacity, c.alphabet, length)
+					}
+				}
+			})
+			t.Logf("%d programs of %d operations", programs, length)
 		})
-	})
+	}
 	t.Run("long random programs", func(t *testing.T) {
 		random := rand.New(rand.NewPCG(1, 2))
 		for range stressRounds(300) {
-			program := make([]byte, 401)
-			for i := range program {
-				program[i] = byte(random.Uint32())
+			data := make([]byte, 401)
+			for i := range data {
+				data[i] = byte(random.Uint32())
 			}
-			synctest.Test(t, func(t *testing.T) { runProgram(t, program) })
+			o, capacity, program := decode(data)
+			synctest.Test(t, func(t *testing.T) { runProgram(t, o, capacity, program) })
 		}
 	})
 }
