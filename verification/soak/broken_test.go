@@ -146,6 +146,25 @@ func (q panicsWhenShutDown) Put(ctx context.Context, it item) error {
 	return err
 }
 
+type putsAfterShutdown struct{ inner }
+
+func (q putsAfterShutdown) TryPut(it item) error {
+	err := q.inner.TryPut(it)
+	if err == queue.ErrShutdown {
+		return nil
+	}
+	return err
+}
+
+type evictsTheNewest struct{ inner }
+
+func (q evictsTheNewest) ForcePut(it item) (item, bool, error) {
+	if s := q.inner.Stats(); !s.Shutdown && s.Cap > 0 && s.Len >= s.Cap {
+		return it, true, nil
+	}
+	return q.inner.ForcePut(it)
+}
+
 type figuresOfTwoMoments struct{ inner }
 
 func (q figuresOfTwoMoments) Stats() queue.Stats {
@@ -238,7 +257,7 @@ func (q leaksMemory) Get(ctx context.Context) (item, error) {
 	if err == context.DeadlineExceeded || err == context.Canceled {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		leaked = append(leaked, make([]byte, 100_000))
+		leaked = append(leaked, make([]byte, 20_000))
 	}
 	return it, err
 }
@@ -266,6 +285,8 @@ func TestBrokenQueuesAreFoundOut(t *testing.T) {
 		{"fifo", func(q target) target { return wrongContextError{q} }, "Put returned context canceled, "},
 		{"fifo", func(q target) target { return shutDownTooEarly{q} }, "nobody shut the queue down"},
 		{"fifo", func(q target) target { return panicsWhenShutDown{q} }, "Put panicked: send on closed channel"},
+		{"fifo", func(q target) target { return putsAfterShutdown{q} }, "though the queue had been shut down before"},
+		{"fifo", func(q target) target { return evictsTheNewest{q} }, "left after the producer's item"},
 		{"fifo", func(q target) target { return figuresOfTwoMoments{q} }, "this does not hold: Put == Got + Dropped + Len"},
 		{"fifo", func(q target) target { return countsRefusalsTwice{q} }, "this does not hold: Rejected is"},
 		{"fifo", func(q target) target { return joinsTooEarly{q} }, "Join returned nil, but its caller has an item"},

@@ -31,9 +31,10 @@ type round struct {
 	last    *worker       // the one that is left when all others have gone
 	clock   atomic.Uint64 // of the histories
 
-	ending atomic.Bool // Shutdown is about to be called
-	quit   atomic.Bool // producers and consumers are to leave, whatever waits
-	over   atomic.Bool // the movers have left
+	ending     atomic.Bool // Shutdown is about to be called
+	isShutDown atomic.Bool // Shutdown has returned
+	quit       atomic.Bool // producers and consumers are to leave, whatever waits
+	over       atomic.Bool // the movers have left
 
 	// compare fails when fuse gets to zero, while fails is set.
 	fails     atomic.Bool

@@ -187,7 +187,12 @@ func (w *worker) produce() {
 			return
 		}
 		id := int(items[0].id)
-		tell := func(n int, err error) { w.told(items, n, err) }
+		late := w.isShutDown.Load()
+		tell := func(n int, err error) {
+			if w.told(items, n, err); late && n > 0 {
+				w.fail("%d of the items %+v went in, though the queue had been shut down before", n, items)
+			}
+		}
 		var err error
 		switch {
 		case kind < 2:
@@ -216,6 +221,11 @@ func (w *worker) produce() {
 				w.leave(evicted)
 				w.dropped.Add(1)
 				w.totals.evicted.Add(1)
+				// What is oldest now must not be older than what was evicted.
+				if n, _ := w.tryGet(evicted); n == 1 {
+					w.get(evicted)
+					w.markDone(1)
+				}
 			}
 		}
 		if err == queue.ErrShutdown {
@@ -258,6 +268,28 @@ func (w *worker) get(items []item) {
 	w.totals.gotten.Add(uint64(len(items)))
 }
 
+// tryGet is TryGet into dst[0].
+func (w *worker) tryGet(dst []item) (int, error) {
+	n, err := w.call("TryGet", 1, func() (n int, err error) {
+		dst[0], err = w.q.TryGet()
+		return one(err)
+	}, func(_ int, err error) {
+		if err == errExited {
+			w.mayBeLost.Add(1)
+		}
+	})
+	switch err {
+	case nil, errPanicked:
+	case queue.ErrEmpty:
+		runtime.Gosched()
+	case queue.ErrShutdown:
+		w.checkEnding("TryGet")
+	default:
+		w.fail("TryGet returned %v", err)
+	}
+	return n, err
+}
+
 // hold has an item that is not done, so no Join may succeed.
 func (w *worker) hold() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(w.random.IntN(50))*time.Microsecond)
@@ -294,19 +326,7 @@ func (w *worker) consume() {
 				return one(err)
 			}, lost)
 		default:
-			n, err = w.call("TryGet", 1, func() (n int, err error) {
-				dst[0], err = w.q.TryGet()
-				return one(err)
-			}, lost)
-			switch err {
-			case nil, errPanicked:
-			case queue.ErrEmpty:
-				runtime.Gosched()
-			case queue.ErrShutdown:
-				w.checkEnding("TryGet")
-			default:
-				w.fail("TryGet returned %v", err)
-			}
+			n, err = w.tryGet(dst)
 		}
 		if err == queue.ErrShutdown {
 			return
@@ -453,6 +473,7 @@ func (w *worker) shutdown(immediate bool) {
 			return len(drained), nil
 		}, func(int, error) {})
 		if err == nil {
+			w.isShutDown.Store(true)
 			if !immediate && len(drained) > 0 {
 				w.fail("a graceful shutdown returned %d items", len(drained))
 			}
