@@ -460,13 +460,17 @@ func (w *worker) lightFuses() {
 	}
 }
 
-// shutdown shuts the queue down, again if compare fails meanwhile.
+// shutdown shuts the queue down, again if compare fails meanwhile. It lets compare
+// fail a few times only: a long drain, undone each time, would never get through.
 func (w *worker) shutdown(immediate bool) {
 	arg := 0
 	if immediate {
 		arg = 1
 	}
-	for w.failed.Load() == nil {
+	for tries := 1; w.failed.Load() == nil; tries++ {
+		if tries > 3 {
+			w.fails.Store(false)
+		}
 		var drained []item
 		_, err := w.call("Shutdown", arg, func() (int, error) {
 			drained = w.q.Shutdown(immediate)
