@@ -567,7 +567,7 @@ func TestTheQueueDoesWhatAPlainModelDoes(t *testing.T) {
 		name       string
 		alphabet   []step
 		length     int
-		underRace  int
+		short      int // length under -short and -race
 		capacities []int
 	}{
 		{"all programs of three operations", everything, 3, 2, []int{queue.Unbounded, 1, 2, 3, 4, 5}},
@@ -575,8 +575,8 @@ func TestTheQueueDoesWhatAPlainModelDoes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			length := c.length
-			if raceEnabled {
-				length = c.underRace
+			if raceEnabled || testing.Short() {
+				length = c.short
 			}
 			programs := 0
 			synctest.Test(t, func(t *testing.T) {

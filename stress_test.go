@@ -25,6 +25,9 @@ func stressRounds(n int) int {
 	if factor, err := strconv.Atoi(os.Getenv("QUEUE_STRESS")); err == nil {
 		return n * factor
 	}
+	if testing.Short() {
+		return max(n/10, 1)
+	}
 	return n
 }
 
