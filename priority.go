@@ -26,11 +26,12 @@ func NewPriority[T any](capacity int, compare func(a, b T) int) *Queue[T] {
 	return q
 }
 
-// unlockUnless unlocks mu if a method of the heap did not come to its end,
-// because compare panicked or called runtime.Goexit. Deferred here, it costs
-// the orders that run no user code nothing.
-func (q *Queue[T]) unlockUnless(done *bool) {
+// undoUnless undoes what a method of the heap did if it did not come to its
+// end, because compare panicked or called runtime.Goexit, and unlocks mu.
+// Deferred here, it costs the orders that run no user code nothing.
+func (q *Queue[T]) undoUnless(done *bool) {
 	if !*done {
+		q.heap.Undo()
 		q.unlock()
 	}
 }
@@ -39,14 +40,14 @@ func (q *Queue[T]) unlockUnless(done *bool) {
 // name. mu must be held; if compare panics, they change nothing and release it.
 func (q *Queue[T]) pushHeap(item T) {
 	done := false
-	defer q.unlockUnless(&done)
+	defer q.undoUnless(&done)
 	q.heap.Push(item)
 	done = true
 }
 
 func (q *Queue[T]) popHeap() T {
 	done := false
-	defer q.unlockUnless(&done)
+	defer q.undoUnless(&done)
 	item := q.heap.Pop()
 	done = true
 	return item
@@ -54,7 +55,7 @@ func (q *Queue[T]) popHeap() T {
 
 func (q *Queue[T]) exchangeHeap(item T) (evicted T) {
 	done := false
-	defer q.unlockUnless(&done)
+	defer q.undoUnless(&done)
 	evicted = q.heap.Exchange(item)
 	done = true
 	return evicted
@@ -66,6 +67,7 @@ func (q *Queue[T]) popHeapAll(dst []T) {
 		if n == len(dst) {
 			return
 		}
+		q.heap.Undo()
 		for n > 0 {
 			n--
 			q.heap.Unpop(dst[n])
@@ -85,6 +87,7 @@ func (q *Queue[T]) storeParked(w *waiter[T]) (n int) {
 		if n == 1 {
 			return
 		}
+		q.heap.Undo()
 		if w.fault = recover(); w.fault == nil {
 			// runtime.Goexit: it ends this goroutine, and with it a call that
 			// is not at fault, before that call gets to admitting the others

@@ -10,113 +10,116 @@
 // it, which came from a leaf, rises a level or two from there. A textbook
 // sift-down takes two comparisons a level.
 //
-// Comparing is a call into code that may panic. Every method first finds out
-// where the items must go, which only compares, and then moves them, which
-// cannot fail; a panic leaves the heap as it was.
+// Comparing is a call into code that may panic, or end the goroutine. A method
+// that it happened to may have moved items by then; Undo moves them back.
 package heap
 
-// shrinkFrom is the size of array, in items, below which none is given back.
+import "math/bits"
+
+// shrinkFrom is the size of the arrays, in items, below which none is given
+// back.
 const shrinkFrom = 1024
 
 // A Heap holds items in the order of a compare function; equal ones in the
 // order in which they were pushed. It must be made with New. It is not safe
-// for concurrent use.
+// for concurrent use. If compare did not return, Undo must be called before
+// any other method.
 type Heap[T any] struct {
 	// Keep is the length of array, in items, that stays allocated however few
 	// items are left.
 	Keep int
 
-	// entries[root] is the item that comes first; what lies before it is not
-	// used. In a binary heap root is 1 and the children of entry k are 2k and
-	// 2k+1: if an entry has 16 bytes, two sisters share a cache line, and so do
-	// four first cousins. In an interval heap root is 2.
+	// items[i] has the sequence number seqs[i]. Those are apart because
+	// comparing, which is what takes a heap to far places, rarely needs them.
 	//
-	// Invariants:
-	//	root == 1: entries[k/2] <= entries[k] for every k > 1
+	// items[root] is the item that comes first; what lies before it is zero,
+	// but for items[0] while a method that compares has an item in hand. In a
+	// binary heap root is 1 and the children of entry k are 2k and 2k+1. In an
+	// interval heap root is 2.
+	//
+	// Invariants, where entries compare by item and then by sequence number:
+	//	root == 1: entry k/2 <= entry k for every k > 1
 	//	root == 2: as interval.go says
-	//	first < e.seq < next, and no two are the same
-	entries     []entry[T]
+	//	first < seqs[i] < next for i >= root, and no two are the same
+	//	hole == 0, unless compare is being called or has failed
+	items       []T
+	seqs        []int64
 	root        int
 	compare     func(a, b T) int
 	first, next int64 // sequence numbers for the next Unpop and the next Push
-}
 
-type entry[T any] struct {
-	item T
-	seq  int64
+	// The entry that a method is filling, and the one where that began: the
+	// root in Pop, whose item is in hand, and the last in Push. Those between
+	// have moved by one towards start.
+	hole, start int
 }
 
 // New returns an empty heap. compare returns a negative number if a comes
 // before b, a positive one if it comes after b, and zero if they are equal.
 func New[T any](compare func(a, b T) int) *Heap[T] {
-	return &Heap[T]{entries: make([]entry[T], 1), root: 1, compare: compare, first: -1}
+	return &Heap[T]{items: make([]T, 1), seqs: make([]int64, 1), root: 1, compare: compare, first: -1}
 }
 
 // Len returns the number of items.
-func (h *Heap[T]) Len() int { return len(h.entries) - h.root }
+func (h *Heap[T]) Len() int { return len(h.items) - h.root }
 
 // Peek returns the item that Pop would. There must be one.
-func (h *Heap[T]) Peek() T { return h.entries[h.root].item }
+func (h *Heap[T]) Peek() T { return h.items[h.root] }
 
 // Push adds an item. The complexity is O(log n), where n = h.Len(); constant
 // on average for items in random order.
 func (h *Heap[T]) Push(item T) {
-	e := entry[T]{item, h.next}
+	h.append(item, h.next)
+	h.start = len(h.items) - 1
+	h.hole = h.start
 	if h.root == 1 {
-		s, compare := h.entries, h.compare
-		top := len(s)
-		for top > 1 && compare(item, s[top/2].item) < 0 {
-			top /= 2
+		items, seqs, compare := h.items, h.seqs[:len(h.items)], h.compare
+		for h.hole > 1 && compare(item, items[h.hole/2]) < 0 {
+			items[h.hole], seqs[h.hole] = items[h.hole/2], seqs[h.hole/2]
+			h.hole /= 2
 		}
-		h.entries = append(s, e)
-		h.insert(e, top)
+		items[h.hole], seqs[h.hole] = item, h.next
 	} else {
-		h.pushInterval(e)
+		h.pushInterval()
 	}
+	h.hole = 0
 	h.next++
-}
-
-// insert moves the ancestors of the last entry down by one, as far as top, and
-// puts e in there.
-func (h *Heap[T]) insert(e entry[T], top int) {
-	s := h.entries
-	hole := len(s) - 1
-	for ; hole > top; hole /= 2 {
-		s[hole] = s[hole/2]
-	}
-	s[hole] = e
 }
 
 // Unpop puts back the item that the last Pop returned, ahead of all others.
 // Several are put back in the reverse of the order in which they were popped.
 // It does not compare. The complexity is O(log n), where n = h.Len().
 func (h *Heap[T]) Unpop(item T) {
-	e := entry[T]{item, h.first}
-	h.first--
-	h.entries = append(h.entries, e)
+	h.append(item, h.first)
+	last := len(h.items) - 1
 	if h.root == 1 {
-		h.insert(e, 1)
+		for hole := last; hole > 1; hole /= 2 {
+			h.move(hole, hole/2)
+		}
 	} else {
-		h.insertLeast(e, (len(h.entries)-1)/2, 1)
+		h.insertLeast(0, last/2, 1)
 	}
+	h.items[h.root], h.seqs[h.root] = item, h.first
+	h.first--
 }
 
 // Pop takes out the item that comes first. There must be one. The complexity is
 // O(log n), where n = h.Len().
 func (h *Heap[T]) Pop() T {
-	item := h.entries[h.root].item
-	last := len(h.entries) - 1
+	item := h.items[h.root]
+	last := len(h.items) - 1
 	switch {
 	case last == h.root:
 	case h.root == 1:
 		h.replaceRoot(last)
 	default:
-		h.replaceLeast(last)
+		h.replaceLeast(1, last, last)
 	}
-	h.entries[last] = entry[T]{}
-	h.entries = h.entries[:last]
-	if size := cap(h.entries); size > shrinkFrom && last < size/4 && size/2 > h.Keep {
-		h.entries = append(make([]entry[T], 0, size/2), h.entries...)
+	h.drop(last)
+	h.items, h.seqs = h.items[:last], h.seqs[:last]
+	if size := cap(h.items); size > shrinkFrom && last < size/4 && size/2 > h.Keep {
+		h.items = append(make([]T, 0, size/2), h.items...)
+		h.seqs = append(make([]int64, 0, size/2), h.seqs...)
 	}
 	return item
 }
@@ -124,48 +127,86 @@ func (h *Heap[T]) Pop() T {
 // replaceRoot fills the place of the root with the last entry, which leaves its
 // own place at the end.
 func (h *Heap[T]) replaceRoot(last int) {
-	s, compare := h.entries[:last], h.compare
-	hole := 1
-	for 2*hole+1 < len(s) {
-		hole *= 2
-		left, right := &s[hole], &s[hole+1]
-		if c := compare(right.item, left.item); c < 0 || c == 0 && right.seq < left.seq {
-			hole++
+	items, seqs, compare := h.items[:last], h.seqs[:last], h.compare
+	h.move(0, 1)
+	h.start, h.hole = 1, 1
+	for child := 2; child < len(items); child = 2 * h.hole {
+		if right := child + 1; right < len(items) {
+			if c := compare(items[right], items[child]); c < 0 || c == 0 && seqs[right] < seqs[child] {
+				child = right
+			}
 		}
+		items[h.hole], seqs[h.hole] = items[child], seqs[child]
+		h.hole = child
 	}
-	if 2*hole < len(s) {
-		hole *= 2
+	for h.hole > 1 && h.before(last, h.hole/2) {
+		h.move(h.hole, h.hole/2)
+		h.hole /= 2
 	}
-	e := h.entries[last]
-	for hole > 1 && h.before(&e, &s[hole]) {
-		hole /= 2
-	}
-	for ; hole > 0; hole /= 2 {
-		s[hole], e = e, s[hole]
-	}
+	h.move(h.hole, last)
+	h.hole = 0
+	h.drop(0)
 }
 
 // Exchange adds an item and takes out the one that would then be popped last,
 // which may be the new one. There must be an item in the heap. The complexity
-// is O(log n), where n = h.Len(); that of the first call is O(n log n).
+// is O(log n), where n = h.Len(); that of the first call is O(n).
 func (h *Heap[T]) Exchange(item T) (out T) {
 	if h.root == 1 {
 		h.makeInterval()
 	}
-	s := h.entries
-	greatest := min(3, len(s)-1)
-	e := entry[T]{item, h.next}
-	if !h.before(&e, &s[greatest]) {
-		return item
+	h.items[0], h.seqs[0] = item, h.next
+	greatest := h.greatest(1)
+	out = item
+	if h.before(0, greatest) {
+		out = h.items[greatest]
+		h.replaceGreatest(1, 0)
+		h.next++
 	}
-	out = s[greatest].item
-	h.replaceGreatest(e)
-	h.next++
+	h.drop(0)
 	return out
 }
 
-// before reports whether a leaves before b.
-func (h *Heap[T]) before(a, b *entry[T]) bool {
-	c := h.compare(a.item, b.item)
-	return c < 0 || c == 0 && a.seq < b.seq
+// Undo puts all back as it was before a call in which compare did not return.
+// The complexity is O(log n), where n = h.Len().
+func (h *Heap[T]) Undo() {
+	switch last := len(h.items) - 1; {
+	case h.hole == 0:
+	case h.start == last:
+		for level := bits.Len(uint(last)) - bits.Len(uint(h.hole)); level > 0; level-- {
+			h.move(last>>level, last>>(level-1))
+		}
+		h.drop(last)
+		h.items, h.seqs = h.items[:last], h.seqs[:last]
+	default:
+		for ; h.hole > 0; h.hole /= 2 {
+			h.move(h.hole, h.hole/2)
+		}
+	}
+	h.hole = 0
+	h.drop(0)
+}
+
+// append appends an entry.
+func (h *Heap[T]) append(item T, seq int64) {
+	h.items = append(h.items, item)
+	h.seqs = append(h.seqs, seq)
+}
+
+// move copies entry from to entry to.
+func (h *Heap[T]) move(to, from int) {
+	h.items[to] = h.items[from]
+	h.seqs[to] = h.seqs[from]
+}
+
+// drop clears entry i.
+func (h *Heap[T]) drop(i int) {
+	var zero T
+	h.items[i], h.seqs[i] = zero, 0
+}
+
+// before reports whether entry i leaves before entry j.
+func (h *Heap[T]) before(i, j int) bool {
+	c := h.compare(h.items[i], h.items[j])
+	return c < 0 || c == 0 && h.seqs[i] < h.seqs[j]
 }

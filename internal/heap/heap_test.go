@@ -19,17 +19,19 @@ func byKey(a, b item) int { return cmp.Compare(a.key, b.key) }
 // check fails the test if h's invariants don't hold.
 func check(t *testing.T, h *Heap[item]) {
 	t.Helper()
-	n := len(h.entries)
+	n := len(h.items)
+	require.Len(t, h.seqs, n)
+	require.Zero(t, h.hole)
 	le := func(i, j int) {
-		if h.before(&h.entries[j], &h.entries[i]) {
-			t.Fatalf("entry %d is before entry %d: %v", j, i, h.entries)
+		if h.before(j, i) {
+			t.Fatalf("entry %d is before entry %d: %v", j, i, h.items)
 		}
 	}
 	seen := make(map[int64]bool)
 	for i := h.root; i < n; i++ {
-		e := h.entries[i]
-		require.True(t, h.first < e.seq && e.seq < h.next && !seen[e.seq], "sequence number of %v", e)
-		seen[e.seq] = true
+		seq := h.seqs[i]
+		require.True(t, h.first < seq && seq < h.next && !seen[seq], "sequence number of %v", h.items[i])
+		seen[seq] = true
 		if h.root == 1 {
 			if i > 1 {
 				le(i/2, i)
@@ -47,8 +49,8 @@ func check(t *testing.T, h *Heap[item]) {
 			}
 		}
 	}
-	for _, e := range h.entries[n:cap(h.entries)] {
-		require.Zero(t, e, "a slot was not cleared")
+	for _, it := range slices.Concat(h.items[:h.root], h.items[n:cap(h.items)]) {
+		require.Zero(t, it, "a slot was not cleared")
 	}
 }
 
@@ -169,10 +171,12 @@ func FuzzHeap(f *testing.F) {
 	})
 }
 
-// contents returns h's entries in the order in which they were pushed.
-func contents(h *Heap[item]) []entry[item] {
-	c := slices.Clone(h.entries[h.root:])
-	slices.SortFunc(c, func(a, b entry[item]) int { return cmp.Compare(a.seq, b.seq) })
+// contents returns h's sequence numbers with their items.
+func contents(h *Heap[item]) map[int64]item {
+	c := make(map[int64]item)
+	for i := h.root; i < len(h.items); i++ {
+		c[h.seqs[i]] = h.items[i]
+	}
 	return c
 }
 
@@ -207,10 +211,10 @@ func TestAPanicInCompareLeavesTheHeapAsItWas(t *testing.T) {
 					h.Push(item{random.IntN(7), i})
 				}
 				for n := 0; ; n++ {
-					before, places := contents(h), slices.Clone(h.entries)
+					before, items, seqs := contents(h), slices.Clone(h.items), slices.Clone(h.seqs)
 					left = n
 					panicked := func() (panicked bool) {
-						defer func() { panicked = recover() != nil }()
+						defer func() { panicked = recover() != nil; h.Undo() }()
 						do(h)
 						return
 					}()
@@ -221,7 +225,8 @@ func TestAPanicInCompareLeavesTheHeapAsItWas(t *testing.T) {
 					panics++
 					require.Equal(t, before, contents(h))
 					if name != "Exchange" {
-						require.Equal(t, places, h.entries)
+						require.Equal(t, items, h.items)
+						require.Equal(t, seqs, h.seqs)
 					}
 					check(t, h)
 				}
@@ -262,7 +267,7 @@ func TestTheArrayShrinksAsTheHeapEmptiesButNotBelowKeep(t *testing.T) {
 		for h.Len() > 0 {
 			h.Pop()
 		}
-		require.LessOrEqual(t, cap(h.entries), max(2*shrinkFrom, 4*keep))
-		require.GreaterOrEqual(t, cap(h.entries), keep)
+		require.LessOrEqual(t, cap(h.items), max(2*shrinkFrom, 4*keep))
+		require.GreaterOrEqual(t, cap(h.items), keep)
 	}
 }

@@ -14,175 +14,185 @@ import "math/bits"
 // Node k = 1, 2, ... has its least item at index 2k and its greatest at 2k+1;
 // its children are the nodes 2k and 2k+1. If the number of items is odd, the
 // last node has the one at 2k only, which is both. The indexes 0 and 1 are not
-// used: so two sisters share a cache line if an entry has 16 bytes, and the
-// parent's items are at k&^1 and k|1.
+// used: so the parent's items are at k&^1 and k|1.
 //
 // Invariants, for every node k but the root:
 //
-//	entries[2k] <= entries[2k+1]
-//	entries[k&^1] <= entries[2k], entries[2k+1] <= entries[k|1]
+//	entry 2k <= entry 2k+1
+//	entry k&^1 <= entry 2k, entry 2k+1 <= entry k|1
+//
+// The methods here first find out where entries must go, which only compares,
+// and then move them: there is nothing to undo.
 
-// makeInterval turns a binary heap into an interval heap. The complexity is
-// O(n log n), where n = h.Len().
+// makeInterval turns a binary heap into an interval heap, from the last node to
+// the first (R. W. Floyd, "Algorithm 245: Treesort 3", 1964). The complexity is
+// O(n), where n = h.Len().
 func (h *Heap[T]) makeInterval() {
-	i := Heap[T]{entries: make([]entry[T], 2, cap(h.entries)+1), compare: h.compare}
-	for _, e := range h.entries[1:] {
-		i.pushInterval(e)
+	size := len(h.items) + 1
+	i := Heap[T]{
+		items:   make([]T, size, cap(h.items)+1),
+		seqs:    make([]int64, size, cap(h.items)+1),
+		compare: h.compare,
 	}
-	h.entries, h.root = i.entries, 2
+	copy(i.items[1:], h.items)
+	copy(i.seqs[1:], h.seqs)
+	for node := size/2 - 1; node > 0; node-- { // a last node with one item is in order
+		least, greatest := 2*node, 2*node+1
+		if i.before(greatest, least) {
+			i.move(0, least)
+			i.move(least, greatest)
+			i.move(greatest, 0)
+		}
+		i.move(0, greatest)
+		i.replaceGreatest(node, 0)
+		i.move(0, least)
+		i.replaceLeast(node, 0, size)
+	}
+	i.drop(0)
+	h.items, h.seqs, h.root = i.items, i.seqs, 2
 }
 
-// pushInterval is Push for an interval heap.
-func (h *Heap[T]) pushInterval(e entry[T]) {
-	last := len(h.entries)
+// pushInterval moves the last entry, which is new, to where it belongs.
+func (h *Heap[T]) pushInterval() {
+	last := len(h.items) - 1
 	node := last / 2
-	var low bool // whether e goes among the least items
+	var low bool // whether it goes among the least items
 	if last%2 == 1 {
-		low = h.before(&e, &h.entries[last-1])
+		low = h.before(last, last-1)
 	} else if node > 1 {
-		low = h.before(&e, &h.entries[node&^1])
+		low = h.before(last, node&^1)
 	}
-	var top int
 	if low {
-		top = h.riseLeast(&e, node)
+		top := h.riseLeast(last, node, 1)
+		h.move(0, last)
+		h.insertLeast(0, node, top)
 	} else {
-		top = h.riseGreatest(&e, node)
+		top := h.riseGreatest(last, node, 1)
+		h.move(0, last)
+		h.insertGreatest(0, node, top)
 	}
-	h.entries = append(h.entries, e)
-	if low {
-		h.insertLeast(e, node, top)
-	} else {
-		h.insertGreatest(e, node, top)
-	}
+	h.drop(0)
 }
 
-// replaceLeast fills the place of the least item with the last one, which
-// leaves its own place at the end.
-func (h *Heap[T]) replaceLeast(last int) {
-	s, compare := h.entries, h.compare
-	leaf := 1
-	for 4*leaf+2 < last {
-		left, right := &s[4*leaf], &s[4*leaf+2]
+// replaceLeast fills the place of root's least item with entry e, in the tree
+// below root, which ends before index end.
+func (h *Heap[T]) replaceLeast(root, e, end int) {
+	leaf := root
+	for 4*leaf < end {
 		leaf *= 2
-		if c := compare(right.item, left.item); c < 0 || c == 0 && right.seq < left.seq {
+		if 2*leaf+2 < end && h.before(2*leaf+2, 2*leaf) {
 			leaf++
 		}
 	}
-	if 4*leaf < last {
-		leaf *= 2
-	}
-
-	e := &s[last]
-	if pair := 2*leaf+1 < last; pair && h.before(&s[2*leaf+1], e) {
-		top := h.riseGreatest(e, leaf)
-		h.liftLeast(leaf)
-		s[2*leaf] = s[2*leaf+1]
-		h.insertGreatest(*e, leaf, top)
+	if pair := 2*leaf+1 < end; pair && h.before(2*leaf+1, e) {
+		top := h.riseGreatest(e, leaf, root)
+		h.liftLeast(root, leaf)
+		h.move(2*leaf, 2*leaf+1)
+		h.insertGreatest(e, leaf, top)
 		return
 	}
 	top := leaf
-	for top > 1 && h.before(e, &s[2*top]) {
+	for top > root && h.before(e, 2*top) {
 		top /= 2
 	}
-	h.liftLeast(top)
-	s[2*top] = *e
+	h.liftLeast(root, top)
+	h.move(2*top, e)
 }
 
-// replaceGreatest fills the place of the greatest item with e.
-func (h *Heap[T]) replaceGreatest(e entry[T]) {
-	s := h.entries
-	leaf := 1
-	for 4*leaf < len(s) {
+// replaceGreatest fills the place of root's greatest item with entry e, in the
+// tree below root.
+func (h *Heap[T]) replaceGreatest(root, e int) {
+	end := len(h.items)
+	leaf := root
+	for 4*leaf < end {
 		leaf *= 2
-		if 2*leaf+2 < len(s) && h.before(&s[2*leaf+1], &s[h.greatest(leaf+1)]) {
+		if 2*leaf+2 < end && h.before(2*leaf+1, h.greatest(leaf+1)) {
 			leaf++
 		}
 	}
 
-	pair := 2*leaf+1 < len(s)
-	low := &s[leaf&^1] // the least that e must not be below
+	pair := 2*leaf+1 < end
+	low := leaf &^ 1 // the least that e must not be below
 	if pair {
-		low = &s[2*leaf]
+		low = 2 * leaf
 	}
-	if (pair || leaf > 1) && h.before(&e, low) {
-		top := h.riseLeast(&e, leaf)
-		h.liftGreatest(leaf)
+	if (pair || leaf > root) && h.before(e, low) {
+		top := h.riseLeast(e, leaf, root)
+		h.liftGreatest(root, leaf)
 		if pair {
-			s[2*leaf+1] = s[2*leaf]
+			h.move(2*leaf+1, 2*leaf)
 		}
 		h.insertLeast(e, leaf, top)
 		return
 	}
 	top := leaf
-	for top > 1 && h.before(&s[h.greatest(top)], &e) {
+	for top > root && h.before(h.greatest(top), e) {
 		top /= 2
 	}
-	h.liftGreatest(top)
-	s[h.greatest(top)] = e
+	h.liftGreatest(root, top)
+	h.move(h.greatest(top), e)
 }
 
 // greatest returns the index of a node's greatest item.
-func (h *Heap[T]) greatest(node int) int { return min(2*node+1, len(h.entries)-1) }
+func (h *Heap[T]) greatest(node int) int { return min(2*node+1, len(h.items)-1) }
 
-// riseLeast returns the node to which e rises from node among the least items.
-func (h *Heap[T]) riseLeast(e *entry[T], node int) int {
-	for node > 1 && h.before(e, &h.entries[node&^1]) {
+// riseLeast returns the node to which entry e rises from node among the least
+// items, as far as root.
+func (h *Heap[T]) riseLeast(e, node, root int) int {
+	for node > root && h.before(e, node&^1) {
 		node /= 2
 	}
 	return node
 }
 
 // riseGreatest is riseLeast among the greatest items.
-func (h *Heap[T]) riseGreatest(e *entry[T], node int) int {
-	for node > 1 && h.before(&h.entries[node|1], e) {
+func (h *Heap[T]) riseGreatest(e, node, root int) int {
+	for node > root && h.before(node|1, e) {
 		node /= 2
 	}
 	return node
 }
 
 // insertLeast moves the least items between top and node down by one node and
-// puts e in at the top. If node has two items, its greatest makes room.
-func (h *Heap[T]) insertLeast(e entry[T], node, top int) {
-	s := h.entries
-	if 2*node+1 < len(s) {
-		s[2*node+1] = s[2*node]
+// puts entry e in at the top. If node has two items, its greatest makes room.
+func (h *Heap[T]) insertLeast(e, node, top int) {
+	if 2*node+1 < len(h.items) {
+		h.move(2*node+1, 2*node)
 	}
 	for ; node > top; node /= 2 {
-		s[2*node] = s[node&^1]
+		h.move(2*node, node&^1)
 	}
-	s[2*top] = e
+	h.move(2*top, e)
 }
 
 // insertGreatest moves the greatest items between top and node down by one
-// node, over that of node, and puts e in at the top.
-func (h *Heap[T]) insertGreatest(e entry[T], node, top int) {
-	s := h.entries
+// node, over that of node, and puts entry e in at the top.
+func (h *Heap[T]) insertGreatest(e, node, top int) {
 	hole := h.greatest(node)
 	for ; node > top; node /= 2 {
-		s[hole] = s[node|1]
+		h.move(hole, node|1)
 		hole = node | 1
 	}
-	s[hole] = e
+	h.move(hole, e)
 }
 
-// liftLeast moves the least items between the root and node up by one node,
-// over that of the root.
-func (h *Heap[T]) liftLeast(node int) {
-	s := h.entries
-	hole := 2
-	for level := bits.Len(uint(node)) - 2; level >= 0; level-- {
+// liftLeast moves the least items between root and node up by one node, over
+// that of root.
+func (h *Heap[T]) liftLeast(root, node int) {
+	hole := 2 * root
+	for level := bits.Len(uint(node)) - bits.Len(uint(root)) - 1; level >= 0; level-- {
 		next := node >> level * 2
-		s[hole] = s[next]
+		h.move(hole, next)
 		hole = next
 	}
 }
 
 // liftGreatest is liftLeast for the greatest items.
-func (h *Heap[T]) liftGreatest(node int) {
-	hole := h.greatest(1)
-	for level := bits.Len(uint(node)) - 2; level >= 0; level-- {
+func (h *Heap[T]) liftGreatest(root, node int) {
+	hole := h.greatest(root)
+	for level := bits.Len(uint(node)) - bits.Len(uint(root)) - 1; level >= 0; level-- {
 		next := h.greatest(node >> level)
-		h.entries[hole] = h.entries[next]
+		h.move(hole, next)
 		hole = next
 	}
 }
