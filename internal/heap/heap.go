@@ -14,8 +14,6 @@
 // that it happened to may have moved items by then; Undo moves them back.
 package heap
 
-import "math/bits"
-
 // shrinkFrom is the size of the arrays, in items, below which none is given
 // back.
 const shrinkFrom = 1024
@@ -48,10 +46,9 @@ type Heap[T any] struct {
 	compare     func(a, b T) int
 	first, next int64 // sequence numbers for the next Unpop and the next Push
 
-	// The entry that a method is filling, and the one where that began: the
-	// root in Pop, whose item is in hand, and the last in Push. Those between
-	// have moved by one towards start.
-	hole, start int
+	// hole is the entry that Pop is about to fill, or 0. The root's item is in
+	// hand, and those on the way to hole have moved up by one.
+	hole int
 }
 
 // New returns an empty heap. compare returns a negative number if a comes
@@ -69,20 +66,20 @@ func (h *Heap[T]) Peek() T { return h.items[h.root] }
 // Push adds an item. The complexity is O(log n), where n = h.Len(); constant
 // on average for items in random order.
 func (h *Heap[T]) Push(item T) {
-	h.append(item, h.next)
-	h.start = len(h.items) - 1
-	h.hole = h.start
 	if h.root == 1 {
-		items, seqs, compare := h.items, h.seqs[:len(h.items)], h.compare
-		for h.hole > 1 && compare(item, items[h.hole/2]) < 0 {
-			items[h.hole], seqs[h.hole] = items[h.hole/2], seqs[h.hole/2]
-			h.hole /= 2
+		items, compare := h.items, h.compare
+		top := len(items)
+		if top > 1 && compare(item, items[1]) < 0 {
+			// Frequent, since what waits for long is what comes late.
+			top = 1
 		}
-		items[h.hole], seqs[h.hole] = item, h.next
+		for top > 1 && compare(item, items[top/2]) < 0 {
+			top /= 2
+		}
+		h.insert(item, h.next, top)
 	} else {
-		h.pushInterval()
+		h.pushInterval(item)
 	}
-	h.hole = 0
 	h.next++
 }
 
@@ -90,17 +87,24 @@ func (h *Heap[T]) Push(item T) {
 // Several are put back in the reverse of the order in which they were popped.
 // It does not compare. The complexity is O(log n), where n = h.Len().
 func (h *Heap[T]) Unpop(item T) {
-	h.append(item, h.first)
-	last := len(h.items) - 1
 	if h.root == 1 {
-		for hole := last; hole > 1; hole /= 2 {
-			h.move(hole, hole/2)
-		}
+		h.insert(item, h.first, 1)
 	} else {
-		h.insertLeast(0, last/2, 1)
+		h.unpopInterval(item)
 	}
-	h.items[h.root], h.seqs[h.root] = item, h.first
 	h.first--
+}
+
+// insert moves the ancestors of a new last entry down by one, as far as top,
+// and puts the item in there.
+func (h *Heap[T]) insert(item T, seq int64, top int) {
+	h.append(item, seq)
+	items, seqs := h.items, h.seqs[:len(h.items)]
+	hole := len(items) - 1
+	for ; hole > top; hole /= 2 {
+		items[hole], seqs[hole] = items[hole/2], seqs[hole/2]
+	}
+	items[hole], seqs[hole] = item, seq
 }
 
 // Pop takes out the item that comes first. There must be one. The complexity is
@@ -129,21 +133,29 @@ func (h *Heap[T]) Pop() T {
 func (h *Heap[T]) replaceRoot(last int) {
 	items, seqs, compare := h.items[:last], h.seqs[:last], h.compare
 	h.move(0, 1)
-	h.start, h.hole = 1, 1
-	for child := 2; child < len(items); child = 2 * h.hole {
+	hole := 1
+	h.hole = hole
+	for child := 2; child < len(items); child = 2 * hole {
 		if right := child + 1; right < len(items) {
 			if c := compare(items[right], items[child]); c < 0 || c == 0 && seqs[right] < seqs[child] {
 				child = right
 			}
 		}
-		items[h.hole], seqs[h.hole] = items[child], seqs[child]
-		h.hole = child
+		items[hole], seqs[hole] = items[child], seqs[child]
+		hole = child
+		h.hole = hole
 	}
-	for h.hole > 1 && h.before(last, h.hole/2) {
-		h.move(h.hole, h.hole/2)
-		h.hole /= 2
+	item, seq := h.items[last], h.seqs[last]
+	for hole > 1 {
+		parent := hole / 2
+		if c := compare(item, items[parent]); c > 0 || c == 0 && seq > seqs[parent] {
+			break
+		}
+		items[hole], seqs[hole] = items[parent], seqs[parent]
+		hole = parent
+		h.hole = hole
 	}
-	h.move(h.hole, last)
+	items[hole], seqs[hole] = item, seq
 	h.hole = 0
 	h.drop(0)
 }
@@ -170,20 +182,9 @@ func (h *Heap[T]) Exchange(item T) (out T) {
 // Undo puts all back as it was before a call in which compare did not return.
 // The complexity is O(log n), where n = h.Len().
 func (h *Heap[T]) Undo() {
-	switch last := len(h.items) - 1; {
-	case h.hole == 0:
-	case h.start == last:
-		for level := bits.Len(uint(last)) - bits.Len(uint(h.hole)); level > 0; level-- {
-			h.move(last>>level, last>>(level-1))
-		}
-		h.drop(last)
-		h.items, h.seqs = h.items[:last], h.seqs[:last]
-	default:
-		for ; h.hole > 0; h.hole /= 2 {
-			h.move(h.hole, h.hole/2)
-		}
+	for ; h.hole > 0; h.hole /= 2 {
+		h.move(h.hole, h.hole/2)
 	}
-	h.hole = 0
 	h.drop(0)
 }
 

@@ -52,25 +52,35 @@ func (h *Heap[T]) makeInterval() {
 	h.items, h.seqs, h.root = i.items, i.seqs, 2
 }
 
-// pushInterval moves the last entry, which is new, to where it belongs.
-func (h *Heap[T]) pushInterval() {
-	last := len(h.items) - 1
+// pushInterval is Push for an interval heap.
+func (h *Heap[T]) pushInterval(item T) {
+	h.items[0], h.seqs[0] = item, h.next
+	last := len(h.items)
 	node := last / 2
 	var low bool // whether it goes among the least items
 	if last%2 == 1 {
-		low = h.before(last, last-1)
+		low = h.before(0, last-1)
 	} else if node > 1 {
-		low = h.before(last, node&^1)
+		low = h.before(0, node&^1)
 	}
 	if low {
-		top := h.riseLeast(last, node, 1)
-		h.move(0, last)
+		top := h.riseLeast(0, node, 1)
+		h.append(item, h.next)
 		h.insertLeast(0, node, top)
 	} else {
-		top := h.riseGreatest(last, node, 1)
-		h.move(0, last)
+		top := h.riseGreatest(0, node, 1)
+		h.append(item, h.next)
 		h.insertGreatest(0, node, top)
 	}
+	h.drop(0)
+}
+
+// unpopInterval is Unpop for an interval heap.
+func (h *Heap[T]) unpopInterval(item T) {
+	h.items[0], h.seqs[0] = item, h.first
+	node := len(h.items) / 2
+	h.append(item, h.first)
+	h.insertLeast(0, node, 1)
 	h.drop(0)
 }
 
