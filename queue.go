@@ -233,7 +233,8 @@ func (q *Queue[T]) TryPut(item T) error {
 // returns. Calls of [Queue.Put] that wait for room are passed over.
 //
 // It returns [ErrShutdown] if the queue is shut down. The complexity is that of
-// [Queue.Put].
+// [Queue.Put]; the first eviction from a priority queue takes O(n), where
+// n = q.Len().
 func (q *Queue[T]) ForcePut(item T) (evicted T, ok bool, err error) {
 	q.lock()
 	if q.shutdown {

@@ -47,7 +47,7 @@ type Heap[T any] struct {
 	first, next int64 // sequence numbers for the next Unpop and the next Push
 
 	// hole is the entry that Pop is about to fill, or 0. The root's item is in
-	// hand, and those on the way to hole have moved up by one.
+	// hand, and those on the way from there to hole have moved up by one.
 	hole int
 }
 

@@ -198,13 +198,14 @@ func TestAPanicInCompareLeavesTheHeapAsItWas(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			random := rand.New(rand.NewPCG(1, 2))
 			panics := 0
-			for size := range 80 {
+			for i := range 240 {
+				size := i / 6
 				if size == 0 && name != "Push" {
 					continue
 				}
 				h := New(compare)
 				left = -1
-				if size%2 == 1 {
+				if i%2 == 1 {
 					h.makeInterval()
 				}
 				for i := range size {
@@ -232,29 +233,81 @@ func TestAPanicInCompareLeavesTheHeapAsItWas(t *testing.T) {
 				}
 				check(t, h)
 			}
-			require.Greater(t, panics, 40)
+			require.Greater(t, panics, 200)
 		})
 	}
 }
 
+// counting returns an empty heap and its number of compares so far.
+func counting() (h *Heap[item], compares *int) {
+	compares = new(int)
+	return New(func(a, b item) int {
+		*compares++
+		return byKey(a, b)
+	}), compares
+}
+
 func TestPopComparesLittleMoreThanOnceALevel(t *testing.T) {
 	const size = 100_000
-	compares := 0
-	h := New(func(a, b item) int {
-		compares++
-		return byKey(a, b)
-	})
+	h, compares := counting()
 	random := rand.New(rand.NewPCG(1, 2))
 	for i := range size {
 		h.Push(item{random.Int(), i})
 	}
-	compares = 0
+	*compares = 0
 	const pops = 10_000
 	for range pops {
 		h.Pop()
 	}
 	// A textbook sift-down would take two a level.
-	require.Less(t, float64(compares)/pops, 1.3*float64(bits.Len(size)))
+	require.Less(t, float64(*compares)/pops, 1.3*float64(bits.Len(size)))
+}
+
+func TestAPushToTheFrontComparesOnce(t *testing.T) {
+	h, compares := counting()
+	for i := range 1000 {
+		*compares = 0
+		h.Push(item{-i, i})
+		require.LessOrEqual(t, *compares, 1)
+	}
+}
+
+func TestAnExchangeForTheFrontComparesLittleMoreThanOnceALevel(t *testing.T) {
+	const size = 10_000
+	h, compares := counting()
+	for i := range size {
+		h.Push(item{rand.Int(), i})
+	}
+	h.makeInterval()
+	*compares = 0
+	const exchanges = 1000
+	for i := range exchanges {
+		h.Exchange(item{-i, i})
+	}
+	require.Less(t, float64(*compares)/exchanges, 1.3*float64(bits.Len(size)))
+}
+
+func TestTheFirstExchangeTakesLinearTime(t *testing.T) {
+	keys := map[string]func(i int) int{
+		"random":  func(int) int { return rand.Int() },
+		"rising":  func(i int) int { return i },
+		"falling": func(i int) int { return -i },
+		"equal":   func(int) int { return 0 },
+	}
+	for order, key := range keys {
+		t.Run(order, func(t *testing.T) {
+			for _, size := range []int{1000, 100_000} {
+				h, compares := counting()
+				for i := range size {
+					h.Push(item{key(i), i})
+				}
+				*compares = 0
+				h.makeInterval()
+				check(t, h)
+				require.Less(t, *compares, 7*size)
+			}
+		})
+	}
 }
 
 func TestTheArrayShrinksAsTheHeapEmptiesButNotBelowKeep(t *testing.T) {

@@ -87,11 +87,14 @@ func (h *Heap[T]) unpopInterval(item T) {
 // replaceLeast fills the place of root's least item with entry e, in the tree
 // below root, which ends before index end.
 func (h *Heap[T]) replaceLeast(root, e, end int) {
+	items, seqs, compare := h.items, h.seqs[:len(h.items)], h.compare
 	leaf := root
 	for 4*leaf < end {
 		leaf *= 2
-		if 2*leaf+2 < end && h.before(2*leaf+2, 2*leaf) {
-			leaf++
+		if left, right := 2*leaf, 2*leaf+2; right < end {
+			if c := compare(items[right], items[left]); c < 0 || c == 0 && seqs[right] < seqs[left] {
+				leaf++
+			}
 		}
 	}
 	if pair := 2*leaf+1 < end; pair && h.before(2*leaf+1, e) {
@@ -112,12 +115,16 @@ func (h *Heap[T]) replaceLeast(root, e, end int) {
 // replaceGreatest fills the place of root's greatest item with entry e, in the
 // tree below root.
 func (h *Heap[T]) replaceGreatest(root, e int) {
-	end := len(h.items)
+	items, seqs, compare := h.items, h.seqs[:len(h.items)], h.compare
+	end := len(items)
 	leaf := root
 	for 4*leaf < end {
 		leaf *= 2
-		if 2*leaf+2 < end && h.before(2*leaf+1, h.greatest(leaf+1)) {
-			leaf++
+		if right := min(2*leaf+3, end-1); right > 2*leaf+1 {
+			left := 2*leaf + 1
+			if c := compare(items[left], items[right]); c < 0 || c == 0 && seqs[left] < seqs[right] {
+				leaf++
+			}
 		}
 	}
 
@@ -147,8 +154,11 @@ func (h *Heap[T]) replaceGreatest(root, e int) {
 func (h *Heap[T]) greatest(node int) int { return min(2*node+1, len(h.items)-1) }
 
 // riseLeast returns the node to which entry e rises from node among the least
-// items, as far as root.
+// items, as far as root; like Push, it first asks whether it goes that far.
 func (h *Heap[T]) riseLeast(e, node, root int) int {
+	if node > root && h.before(e, 2*root) {
+		return root
+	}
 	for node > root && h.before(e, node&^1) {
 		node /= 2
 	}
