@@ -63,18 +63,21 @@ func (h *Heap[T]) Len() int { return len(h.items) - h.root }
 // Peek returns the item that Pop would. There must be one.
 func (h *Heap[T]) Peek() T { return h.items[h.root] }
 
-// Push adds an item. The complexity is O(log n), where n = h.Len(); constant
-// on average for items in random order.
+// Push adds an item. The complexity is O(log n), where n = h.Len(), with a
+// constant number of compares for an item that goes to the front and, on
+// average, for items in random order.
 func (h *Heap[T]) Push(item T) {
 	if h.root == 1 {
 		items, compare := h.items, h.compare
 		top := len(items)
-		if top > 1 && compare(item, items[1]) < 0 {
-			// Frequent, since what waits for long is what comes late.
-			top = 1
-		}
-		for top > 1 && compare(item, items[top/2]) < 0 {
-			top /= 2
+		if top > 1 && compare(item, items[top/2]) < 0 {
+			// Many then go to the front: what waits for long is what comes late.
+			if top /= 2; compare(item, items[1]) < 0 {
+				top = 1
+			}
+			for top > 1 && compare(item, items[top/2]) < 0 {
+				top /= 2
+			}
 		}
 		h.insert(item, h.next, top)
 	} else {

@@ -154,7 +154,7 @@ func (h *Heap[T]) replaceGreatest(root, e int) {
 func (h *Heap[T]) greatest(node int) int { return min(2*node+1, len(h.items)-1) }
 
 // riseLeast returns the node to which entry e rises from node among the least
-// items, as far as root; like Push, it first asks whether it goes that far.
+// items, as far as root. As in Push, many go that far.
 func (h *Heap[T]) riseLeast(e, node, root int) int {
 	if node > root && h.before(e, 2*root) {
 		return root
