@@ -15,7 +15,9 @@ import "github.com/boundq/queue/internal/heap"
 // whose comparison it was panics with that value and, PutBatch apart, changes
 // nothing; the queue goes on. A parked Put's item is compared when another call
 // makes room for it; if compare panics then, that Put does, without its item
-// going in, and the call that made room goes on.
+// going in, and the call that made room goes on. compare must not call
+// [runtime.Goexit], as FailNow of package testing does: it would end the
+// goroutine that made room, together with the item that it has just taken.
 func NewPriority[T any](capacity int, compare func(a, b T) int) *Queue[T] {
 	if compare == nil {
 		panic("queue: NewPriority: compare is nil")
