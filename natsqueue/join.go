@@ -1,0 +1,152 @@
+package natsqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Join waits until no item is unfinished: each one that was put, by whomever,
+// has been marked done or rejected, by whomever, or was dropped by
+// Shutdown(true). It asks the server again and again, at last some four times a
+// second: a moment without items that ends before it asks is not seen.
+//
+// It returns ctx.Err() if ctx is done, [ErrClosed] if the handle is closed, and
+// an error if the stream was deleted. A shutdown does not end it.
+func (q *Queue[T]) Join(ctx context.Context) error {
+	for wait := backoff(0); ; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		info, err := q.info(ctx)
+		if err != nil {
+			return err
+		}
+		if info.State.Msgs == 0 {
+			return nil
+		}
+		if err := q.sleep(ctx, wait.next(4*pollTime)); err != nil {
+			return err
+		}
+	}
+}
+
+// Shutdown ends the queue, for every process: from now on nothing is put, and
+// calls of [Queue.Put] that wait for room return [queue.ErrShutdown].
+//
+// Shutdown(ctx, false), the graceful one, leaves the items in the queue: they
+// can be gotten still, and when the last one is done, [Queue.Get] returns
+// ErrShutdown and loops over [Queue.Tasks] end. Shutdown(ctx, true), the
+// immediate one, drops all items, those that are being worked on included: Join
+// does not wait for these, and marking them done has no effect. They are not
+// returned; get them first if they are worth saving.
+//
+// Shutdown can be called again, at any time, by anyone; a graceful one can be
+// followed by an immediate one. No shutdown can be undone, nor does the server's
+// restart undo it: to begin anew, delete the streams. An immediate one that
+// fails on its way, with ctx.Err() or an error of the connection, has ended the
+// queue, but may have left items in it; call it again.
+//
+// The complexity is O(1); of an immediate shutdown after a graceful one it is
+// O(n), where n is the number of items that wait, and items that are being
+// worked on stay unfinished.
+func (q *Queue[T]) Shutdown(ctx context.Context, immediate bool) error {
+	if immediate {
+		if err := q.drop(ctx); err != nil {
+			return err
+		}
+	}
+	if err := q.seal(ctx); err != nil {
+		return err
+	}
+	q.noticeShutdown()
+	return nil
+}
+
+// seal makes the stream refuse messages, for good. Those that are in it can
+// still be consumed.
+func (q *Queue[T]) seal(ctx context.Context) error {
+	return q.update(ctx, func(c *jetstream.StreamConfig) { c.Sealed = true })
+}
+
+// drop takes all messages out of the queue. First its subject is moved away, so
+// that no more come, and the stream is marked, so that those who find nobody
+// there know why. A sealed stream can't be purged, so that comes before the seal.
+func (q *Queue[T]) drop(ctx context.Context) error {
+	err := q.update(ctx, func(c *jetstream.StreamConfig) {
+		c.Subjects = []string{subjectRoot + q.name + ".shutdown"}
+		c.Metadata = maps.Clone(c.Metadata)
+		c.Metadata[shutdownKey] = "immediate"
+	})
+	if err != nil {
+		return err
+	}
+	err = q.persist(ctx, func(ctx context.Context) error { return q.stream.Purge(ctx) })
+	if errorCode(err) == errSealed {
+		return q.acknowledgeAll(ctx)
+	}
+	return err
+}
+
+// acknowledgeAll takes out of a sealed queue all messages that wait.
+func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
+	config := q.consumer.CachedInfo().Config
+	config.MaxAckPending = -1 // else there would be nothing to fetch while the workers have their fill
+	return q.persist(ctx, func(ctx context.Context) error {
+		consumer, err := q.stream.UpdateConsumer(ctx, config)
+		if err != nil {
+			return err
+		}
+		for {
+			batch, err := consumer.FetchNoWait(256)
+			if err != nil {
+				return err
+			}
+			n := 0
+			for msg := range batch.Messages() {
+				n++
+				if err := msg.Ack(); err != nil {
+					return err
+				}
+			}
+			if err := batch.Error(); err != nil && !errors.Is(err, jetstream.ErrNoMessages) {
+				return err
+			}
+			if n == 0 {
+				return q.nc.FlushWithContext(ctx)
+			}
+		}
+	})
+}
+
+// update changes the configuration of the stream.
+func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConfig)) error {
+	if q.isClosed() {
+		return ErrClosed
+	}
+	return q.persist(ctx, func(ctx context.Context) error {
+		info, err := q.stream.Info(ctx)
+		if err != nil {
+			return fmt.Errorf("natsqueue: shut down: %w", err)
+		}
+		config := info.Config
+		change(&config)
+		_, err = q.js.UpdateStream(ctx, config)
+		return err
+	})
+}
+
+// info returns what the server says of the stream.
+func (q *Queue[T]) info(ctx context.Context) (info *jetstream.StreamInfo, err error) {
+	if q.isClosed() {
+		return nil, ErrClosed
+	}
+	err = q.persist(ctx, func(ctx context.Context) error {
+		info, err = q.stream.Info(ctx)
+		return err
+	})
+	return info, err
+}

@@ -1,0 +1,149 @@
+package natsqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/boundq/queue"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
+)
+
+// Put stores an item at the end of the queue, and returns when the server has
+// it. If the queue is full, it waits for room, behind the calls that wait
+// already through this handle: the first of them asks again and again, after 1
+// ms and at last every 64 ms or so, and when an item is acknowledged.
+//
+// It returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is or
+// becomes shut down, [ErrClosed] if the handle is closed, the codec's error,
+// and an error that wraps [nats.ErrMaxPayload] if the message is larger than
+// the server takes. Unless it is the context's or the connection's, nothing was
+// stored. If ctx ends or the connection is closed while the server is asked,
+// the item may have been stored or not.
+func (q *Queue[T]) Put(ctx context.Context, item T) error {
+	msg, err := q.encode(ctx, item)
+	if err != nil {
+		return err
+	}
+	if q.inLine.Load() == 0 {
+		if err := q.publish(ctx, msg); !errors.Is(err, queue.ErrFull) {
+			return err
+		}
+	}
+	q.inLine.Add(1)
+	defer q.inLine.Add(-1)
+	select {
+	case q.line <- struct{}{}: // senders that wait are served first come, first served
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-q.closed:
+		return ErrClosed
+	}
+	defer func() { <-q.line }()
+	return q.awaitRoom(ctx, msg)
+}
+
+// TryPut stores an item as [Queue.Put] does, but returns [queue.ErrFull] if the
+// queue is full, or if calls of Put wait for room through this handle.
+func (q *Queue[T]) TryPut(ctx context.Context, item T) error {
+	msg, err := q.encode(ctx, item)
+	if err != nil {
+		return err
+	}
+	if q.inLine.Load() > 0 {
+		return queue.ErrFull
+	}
+	return q.publish(ctx, msg)
+}
+
+// encode returns the message for an item. The identity that it gets is the same
+// over all attempts to store it: the server stores one of them. One that was
+// refused for want of room is not remembered.
+func (q *Queue[T]) encode(ctx context.Context, item T) (*nats.Msg, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if q.isClosed() {
+		return nil, ErrClosed
+	}
+	data, err := q.codec.Marshal(item)
+	if err != nil {
+		return nil, fmt.Errorf("natsqueue: encode: %w", err)
+	}
+	return &nats.Msg{
+		Subject: subjectRoot + q.name,
+		Data:    data,
+		Header:  nats.Header{jetstream.MsgIDHeader: {nuid.Next()}},
+	}, nil
+}
+
+// publish asks the server to store a message, until it says that it did or
+// gives a reason why not.
+func (q *Queue[T]) publish(ctx context.Context, msg *nats.Msg) error {
+	return q.persist(ctx, func(ctx context.Context) error {
+		_, err := q.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
+		switch {
+		case err == nil:
+			return nil
+		case isFull(err):
+			return queue.ErrFull
+		case errorCode(err) == errSealed:
+			q.noticeShutdown()
+			return queue.ErrShutdown
+		case errors.Is(err, jetstream.ErrNoStreamResponse):
+			return q.whyNobodyAnswers(ctx)
+		case errors.Is(err, nats.ErrMaxPayload):
+			return fmt.Errorf("natsqueue: put: %w", err)
+		}
+		return err
+	})
+}
+
+// isFull reports whether a message was refused because the queue is full. The
+// code stands for all that a store may fail of; only the text tells.
+func isFull(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == 10077 && api.Description == "maximum messages exceeded"
+}
+
+// whyNobodyAnswers tells a queue that was shut down or deleted from one whose
+// leader is being elected.
+func (q *Queue[T]) whyNobodyAnswers(ctx context.Context) error {
+	info, err := q.stream.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if isShutdown(info) {
+		q.noticeShutdown()
+		return queue.ErrShutdown
+	}
+	return jetstream.ErrNoStreamResponse
+}
+
+// awaitRoom publishes a message until there is room for it. The caller must
+// hold q.line. Once it has waited for a while it also listens for
+// acknowledgements; not before, because of a busy queue the server would tell
+// each one. What it tells may be lost, so the timer stays.
+func (q *Queue[T]) awaitRoom(ctx context.Context, msg *nats.Msg) error {
+	var acks chan struct{}
+	for wait := backoff(0); ; {
+		if err := q.publish(ctx, msg); !errors.Is(err, queue.ErrFull) {
+			return err
+		}
+		d := wait.next(pollTime)
+		if acks == nil && d > pollTime/4 {
+			acks = make(chan struct{}, 1)
+			sub, err := q.nc.Subscribe(ackMetric+q.name+"."+consumerName, func(*nats.Msg) { signal(acks) })
+			if err != nil {
+				return err
+			}
+			defer func() { _ = sub.Unsubscribe() }()
+			continue // what was acknowledged before the server knew of the subscription is not told
+		}
+		if err := q.sleepUnless(ctx, d, acks); err != nil {
+			return err
+		}
+	}
+}

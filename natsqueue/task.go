@@ -1,0 +1,207 @@
+package natsqueue
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ReasonHeader is the header of a dead letter that says why it was rejected.
+const ReasonHeader = "Natsqueue-Reason"
+
+// What a worker may answer to a message, in JetStream's protocol.
+var (
+	ack      = []byte("+ACK")
+	progress = []byte("+WPI")
+	term     = []byte("+TERM")
+)
+
+// nak returns the answer that hands a message back, to be given out after delay.
+func nak(delay time.Duration) []byte {
+	if delay <= 0 {
+		return []byte("-NAK")
+	}
+	return []byte(`-NAK {"delay":` + strconv.FormatInt(int64(delay), 10) + `}`)
+}
+
+// Task is an item in the hands of a worker. Exactly one of Done, Retry and
+// Reject should be called on it; once one has succeeded, all return
+// [queue.ErrTaskDone]. If one fails it can be called again: with the context's
+// error, or when the server did not confirm it within the time to acknowledge
+// (see [WithAckWait]), it may have had its effect or not, and the item may come
+// again.
+type Task[T any] struct {
+	Item T
+
+	q       *Queue[T]
+	msg     *nats.Msg
+	settled atomic.Bool
+}
+
+// Deliveries returns how often the item was given out, this time included: 1
+// if it was never in anybody's hands before.
+func (t *Task[T]) Deliveries() int {
+	meta, err := t.msg.Metadata()
+	if err != nil {
+		return 1
+	}
+	return int(meta.NumDelivered)
+}
+
+// Done marks the item done: it leaves the queue, and its slot is free. On a
+// replicated queue that may take a moment longer than the call.
+func (t *Task[T]) Done(ctx context.Context) error {
+	return t.settle(ctx, func(ctx context.Context) error { return t.answer(ctx, ack) })
+}
+
+// Retry hands the item back, to be given out again after delay, ahead of those
+// that wait; at once if delay is zero or less. It keeps its slot.
+func (t *Task[T]) Retry(ctx context.Context, delay time.Duration) error {
+	return t.settle(ctx, func(ctx context.Context) error { return t.answer(ctx, nak(delay)) })
+}
+
+// Reject moves the item to the dead-letter stream, with the reason, and takes
+// it out of the queue; it counts as done. If it fails in between, the item is in
+// both, comes again, and can be rejected again: it is a dead letter but once.
+func (t *Task[T]) Reject(ctx context.Context, reason string) error {
+	return t.settle(ctx, func(ctx context.Context) error {
+		letter := nats.Msg{
+			Subject: subjectRoot + t.q.name + deadSuffix,
+			Data:    t.msg.Data,
+			Header:  nats.Header{ReasonHeader: {reason}},
+		}
+		for key, values := range t.msg.Header { // with the message's identity
+			letter.Header[key] = values
+		}
+		if _, err := t.q.js.PublishMsg(ctx, &letter, jetstream.WithRetryAttempts(0)); err != nil {
+			return err
+		}
+		return t.answer(ctx, term)
+	})
+}
+
+// Extend tells the server that the item is still being worked on: its time to
+// acknowledge begins anew. Loops over [Queue.Tasks] do so by themselves. It
+// returns [queue.ErrTaskDone] if the task is settled.
+func (t *Task[T]) Extend(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if t.settled.Load() {
+		return queue.ErrTaskDone
+	}
+	return t.q.persist(ctx, func(ctx context.Context) error { return t.answer(ctx, progress) })
+}
+
+// errUnconfirmed is the cause of a context whose message may have been given to
+// another by now, so that asking again is of no use.
+var errUnconfirmed = errors.New("natsqueue: not confirmed by the server in time; the item may come again")
+
+// settle does what ends the task, once.
+func (t *Task[T]) settle(ctx context.Context, do func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if !t.settled.CompareAndSwap(false, true) {
+		return queue.ErrTaskDone
+	}
+	bounded, cancel := context.WithTimeout(ctx, t.q.ackWait)
+	defer cancel()
+	err := t.q.persist(bounded, do)
+	if err != nil {
+		t.settled.Store(false)
+		if ctx.Err() == nil && bounded.Err() != nil {
+			err = errUnconfirmed
+		}
+	}
+	return err
+}
+
+// answer answers the message, and waits until the server confirms it.
+func (t *Task[T]) answer(ctx context.Context, body []byte) error {
+	_, err := t.q.nc.RequestWithContext(ctx, t.msg.Reply, body)
+	return err
+}
+
+// Tasks returns a worker's loop over the queue, as package queue's does: it
+// yields items as [Queue.Get] returns them, waiting when there are none, and
+// marks each one done when the body of the loop is through with it, be it by
+// going on to the next item or by leaving the loop. If the body panics, the item
+// is handed back and comes again. The loop ends when the queue is shut down and
+// every item in it is done, when ctx is done, or when the handle or the
+// connection is closed.
+//
+// While the body runs, the server is told that it does, three times in each
+// time to acknowledge, so that a body may take as long as it likes. An item
+// whose end the server does not confirm comes again.
+//
+// Any number of goroutines may range over one queue, each item going to one of
+// them; a handle asks for no more items than it has loops that wait. Marking an
+// item done and asking for the next take one round trip together.
+func (q *Queue[T]) Tasks(ctx context.Context) iter.Seq[T] {
+	return func(yield func(T) bool) {
+		if ctx.Err() != nil {
+			return
+		}
+		q.want()
+		for {
+			t, err := q.await(ctx)
+			if err != nil {
+				return
+			}
+			more := t.work(yield) && ctx.Err() == nil
+			if more {
+				q.want()
+			}
+			_ = t.Done(context.WithoutCancel(ctx))
+			if !more {
+				return
+			}
+		}
+	}
+}
+
+// work runs the body of a loop on the item.
+func (t *Task[T]) work(yield func(T) bool) (more bool) {
+	stop := t.keepExtending()
+	through := false
+	defer func() {
+		stop()
+		if !through { // by a panic or Goexit
+			ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
+			defer cancel()
+			_ = t.Retry(ctx, 0)
+		}
+	}()
+	more = yield(t.Item)
+	through = true
+	return more
+}
+
+// keepExtending tells the server, at each third of the time to acknowledge, that
+// the item is being worked on, until stop is called.
+func (t *Task[T]) keepExtending() (stop func()) {
+	every := t.q.ackWait / 3
+	stopped := make(chan struct{})
+	timer := time.AfterFunc(every, func() {
+		for {
+			_ = t.q.nc.Publish(t.msg.Reply, progress)
+			select {
+			case <-stopped:
+				return
+			case <-time.After(every):
+			}
+		}
+	})
+	return func() {
+		timer.Stop()
+		close(stopped)
+	}
+}
