@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -180,6 +181,9 @@ func (q *Queue[T]) receive(msg *nats.Msg) {
 		unanswered, err := strconv.Atoi(msg.Header.Get("Nats-Pending-Messages"))
 		if err != nil { // not the end of one request, but of all: the leader changed, nobody there, ...
 			q.lost = true
+			if strings.EqualFold(msg.Header.Get("Description"), "consumer deleted") {
+				q.endLocked(jetstream.ErrConsumerDeleted)
+			}
 			return
 		}
 		q.asked = max(q.asked-unanswered, 0)
@@ -319,6 +323,11 @@ func (q *Queue[T]) noticeShutdown() {
 func (q *Queue[T]) end(err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.endLocked(err)
+}
+
+// endLocked is end; mu must be held.
+func (q *Queue[T]) endLocked(err error) {
 	if q.cause == nil || errors.Is(err, ErrClosed) {
 		q.cause = err
 	}

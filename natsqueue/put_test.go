@@ -1,0 +1,143 @@
+package natsqueue_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/boundq/queue/natsqueue"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A faulty JetStream answers the first calls of PublishMsg with an error of the
+// test's, instead of or after storing the message.
+type faulty struct {
+	jetstream.JetStream
+	faults atomic.Int32 // how many more
+	err    error
+	stores bool
+}
+
+func (f *faulty) PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	if f.faults.Add(-1) < 0 {
+		return f.JetStream.PublishMsg(ctx, msg, opts...)
+	}
+	if f.stores {
+		if _, err := f.JetStream.PublishMsg(ctx, msg, opts...); err != nil {
+			return nil, err
+		}
+	}
+	return nil, f.err
+}
+
+func openFaulty(t *testing.T, name string, f *faulty, opts ...natsqueue.Option) *natsqueue.Queue[int] {
+	f.JetStream = connect(t, shared.ClientURL())
+	q, err := natsqueue.Open[int](soon(t), f, name, opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, q.Close()) })
+	return q
+}
+
+func TestAPutWhoseAnswerIsLostStoresItsItemOnce(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{
+		context.DeadlineExceeded, nats.ErrTimeout, jetstream.ErrNoStreamResponse,
+		&jetstream.APIError{Code: 409, ErrorCode: 10158, Description: "duplicate message id is in process"},
+	} {
+		f := &faulty{err: err, stores: true}
+		q := openFaulty(t, newName(t), f)
+		f.faults.Store(3)
+		require.NoError(t, q.Put(soon(t), 1))
+		require.Less(t, f.faults.Load(), int32(0))
+		require.Equal(t, 1, stats(t, q).Unfinished, "%v", err)
+	}
+}
+
+// The server refuses with one code whatever its store fails of.
+func TestOnlyAFullQueueMakesAPutWait(t *testing.T) {
+	t.Parallel()
+	f := &faulty{err: &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum bytes exceeded"}}
+	q := openFaulty(t, newName(t), f)
+	f.faults.Store(1)
+	err := q.Put(soon(t), 1)
+	require.NotErrorIs(t, err, queue.ErrFull)
+	require.Equal(t, f.err, err)
+	f.faults.Store(1)
+	require.Equal(t, f.err, q.TryPut(soon(t), 1))
+}
+
+// An item that was refused, and is put again under the same identity, must not
+// be taken for one that is there already.
+func TestAPutThatWaitedIsStored(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t), natsqueue.WithCapacity(1))
+	var putters sync.WaitGroup
+	putters.Go(func() {
+		for i := range 30 {
+			assert.NoError(t, q.Put(soon(t), i))
+		}
+	})
+	for i := range 30 {
+		if i%10 == 0 {
+			time.Sleep(100 * time.Millisecond) // until the Put waits for its longest
+		}
+		require.Equal(t, i, get(t, q))
+	}
+	putters.Wait()
+	require.NoError(t, q.Join(soon(t)))
+}
+
+func TestAPutThatGivesUpLeavesTheLineToTheNext(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t), natsqueue.WithCapacity(1))
+	fill(t, q, 1)
+	first, cancelFirst := context.WithCancel(background)
+	second, cancelSecond := context.WithCancel(background)
+	errs := make([]error, 3)
+	var putters sync.WaitGroup
+	for i, ctx := range []context.Context{first, second, soon(t)} {
+		putters.Go(func() { errs[i] = q.Put(ctx, i+2) })
+		time.Sleep(30 * time.Millisecond)
+	}
+	cancelSecond() // waits behind the first
+	cancelFirst()  // polls
+	require.Equal(t, 1, get(t, q))
+	putters.Wait()
+	require.Equal(t, []error{context.Canceled, context.Canceled, nil}, errs)
+	require.Equal(t, 4, get(t, q))
+	require.NoError(t, q.Join(soon(t)))
+}
+
+func TestProducersInSeveralHandlesShareTheBound(t *testing.T) {
+	t.Parallel()
+	const handles, each, capacity = 3, 60, 5
+	name := newName(t)
+	var putters, workers sync.WaitGroup
+	for p := range handles {
+		q := open(t, name, natsqueue.WithCapacity(capacity))
+		putters.Go(func() {
+			for i := range each {
+				assert.NoError(t, q.Put(soon(t), p*each+i))
+			}
+		})
+	}
+	q := open(t, name)
+	last := map[int]int{}
+	workers.Go(func() {
+		for item := range q.Tasks(soon(t)) {
+			assert.LessOrEqual(t, stats(t, q).Unfinished, capacity)
+			assert.Equal(t, last[item/each], item%each, "each producer's items in its order")
+			last[item/each]++
+		}
+	})
+	putters.Wait()
+	require.NoError(t, q.Shutdown(soon(t), false))
+	workers.Wait()
+	require.Equal(t, map[int]int{0: each, 1: each, 2: each}, last)
+}

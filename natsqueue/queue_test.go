@@ -1,0 +1,373 @@
+package natsqueue_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/boundq/queue/natsqueue"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOpenRefusesABadName(t *testing.T) {
+	t.Parallel()
+	js := connect(t, shared.ClientURL())
+	for _, name := range []string{"", "a.b", "a b", "a*", ">", "a/b", `a\b`, "a\tb", strings.Repeat("x", 300)} {
+		_, err := natsqueue.Open[int](soon(t), js, name)
+		require.Error(t, err, name)
+		require.NotErrorIs(t, err, context.DeadlineExceeded, name)
+	}
+}
+
+func TestOpenRefusesABadOption(t *testing.T) {
+	t.Parallel()
+	js := connect(t, shared.ClientURL())
+	for want, opts := range map[string][]natsqueue.Option{
+		"the capacity is 0 and must be positive":                  {natsqueue.WithCapacity(0)},
+		"the capacity is -5 and must be positive":                 {natsqueue.WithCapacity(-5)},
+		"the time to acknowledge is 0s and must be positive":      {natsqueue.WithAckWait(0)},
+		"the time to acknowledge is -1s and must be positive":     {natsqueue.WithAckWait(-time.Second)},
+		"the number of items in flight is 0 and must be positive": {natsqueue.WithMaxInFlight(0)},
+		"the number of replicas is 0 and must be positive":        {natsqueue.WithReplicas(0)},
+		"the codec is nil": {natsqueue.WithCodec(nil)},
+		"replicas > 1 not supported in non-clustered mode":           {natsqueue.WithReplicas(3)},
+		"the number of replicas is -1 and must be positive":          {natsqueue.WithCapacity(9), natsqueue.WithReplicas(-1)},
+		"the number of items in flight is -100 and must be positive": {natsqueue.WithMaxInFlight(-100)},
+	} {
+		name := newName(t)
+		_, err := natsqueue.Open[int](soon(t), js, name, opts...)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, name)
+		_, err = js.Stream(soon(t), name)
+		require.ErrorIs(t, err, jetstream.ErrStreamNotFound, "nothing was made")
+	}
+}
+
+func TestOpenRefusesAStreamThatIsNotTheQueueAskedFor(t *testing.T) {
+	t.Parallel()
+	js := connect(t, shared.ClientURL())
+	name := newName(t)
+	open(t, name, natsqueue.WithCapacity(7), natsqueue.WithAckWait(5*time.Second), natsqueue.WithMaxInFlight(3))
+	for want, opt := range map[string]natsqueue.Option{
+		"its capacity is 7, not 8":                  natsqueue.WithCapacity(8),
+		"its time to acknowledge is 5s, not 6s":     natsqueue.WithAckWait(6 * time.Second),
+		"its number of items in flight is 3, not 4": natsqueue.WithMaxInFlight(4),
+		"its number of replicas is 1, not 3":        natsqueue.WithReplicas(3),
+		"its storage is File, not Memory":           natsqueue.WithMemoryStorage(),
+	} {
+		_, err := natsqueue.Open[int](soon(t), js, name, opt)
+		require.ErrorContains(t, err, want)
+	}
+	require.Equal(t, 7, stats(t, open(t, name)).Cap, "options that are not given are taken as they are")
+
+	_, err := natsqueue.Open[int](soon(t), js, name+"_dead")
+	require.ErrorContains(t, err, "not a queue")
+	other := newName(t)
+	_, err = js.CreateStream(soon(t), jetstream.StreamConfig{Name: other, Subjects: []string{other}})
+	require.NoError(t, err)
+	_, err = natsqueue.Open[int](soon(t), js, other)
+	require.ErrorContains(t, err, "not a queue")
+}
+
+func TestManyMayOpenAQueueAtOnce(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	js := connect(t, shared.ClientURL())
+	var openers sync.WaitGroup
+	for i := range 8 {
+		openers.Go(func() {
+			q, err := natsqueue.Open[int](soon(t), js, name, natsqueue.WithCapacity(8))
+			if assert.NoError(t, err) {
+				assert.NoError(t, q.Put(soon(t), i))
+				assert.NoError(t, q.Close())
+			}
+		})
+	}
+	openers.Wait()
+	require.Equal(t, 8, stats(t, open(t, name)).Len)
+}
+
+// What makes a stream lose messages or hold them for ever must not creep in.
+func TestTheStreamIsAsTheQueueNeedsIt(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	open(t, name, natsqueue.WithCapacity(100))
+	js := connect(t, shared.ClientURL())
+	stream, err := js.Stream(soon(t), name)
+	require.NoError(t, err)
+	s := stream.CachedInfo().Config
+	require.Equal(t, jetstream.WorkQueuePolicy, s.Retention)
+	require.Equal(t, jetstream.DiscardNew, s.Discard)
+	require.EqualValues(t, 100, s.MaxMsgs)
+	require.EqualValues(t, -1, s.MaxMsgsPerSubject)
+	require.EqualValues(t, -1, s.MaxBytes)
+	require.Zero(t, s.MaxAge)
+	require.Equal(t, jetstream.FileStorage, s.Storage)
+	consumer, err := stream.Consumer(soon(t), "workers")
+	require.NoError(t, err)
+	c := consumer.CachedInfo().Config
+	require.Equal(t, jetstream.AckExplicitPolicy, c.AckPolicy)
+	require.Equal(t, -1, c.MaxDeliver)
+	require.Equal(t, -1, c.MaxAckPending)
+	require.Empty(t, c.BackOff)
+	require.Equal(t, 30*time.Second, c.AckWait)
+}
+
+func TestAQueueWithoutACapacityHasNoBound(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t), natsqueue.WithMemoryStorage())
+	for i := range 2000 {
+		require.NoError(t, q.TryPut(soon(t), i))
+	}
+	require.Equal(t, natsqueue.Stats{Len: 2000, Unfinished: 2000}, stats(t, q))
+}
+
+func TestTheBoundCoversWhatIsBeingWorkedOn(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t), natsqueue.WithCapacity(2))
+	fill(t, q, 2)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	require.ErrorIs(t, q.TryPut(soon(t), 3), queue.ErrFull)
+	require.Equal(t, natsqueue.Stats{Len: 1, Cap: 2, InFlight: 1, Unfinished: 2}, stats(t, q))
+	require.NoError(t, task.Done(soon(t)))
+	require.NoError(t, q.TryPut(soon(t), 3))
+}
+
+func TestMaxInFlightBoundsTheWorkersTogether(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	a := open(t, name, natsqueue.WithMaxInFlight(2))
+	b := open(t, name)
+	fill(t, a, 3)
+	first, err := a.Get(soon(t))
+	require.NoError(t, err)
+	_, err = b.Get(soon(t))
+	require.NoError(t, err)
+	_, err = b.Get(within(t, 300*time.Millisecond))
+	require.Equal(t, context.DeadlineExceeded, err)
+	require.NoError(t, first.Done(soon(t)))
+	third, err := b.Get(soon(t))
+	require.NoError(t, err)
+	require.Equal(t, 3, third.Item)
+}
+
+func TestAnItemThatIsTooLargeIsRefusedAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	q, err := natsqueue.Open[string](soon(t), connect(t, shared.ClientURL()), newName(t))
+	require.NoError(t, err)
+	defer q.Close()
+	large := strings.Repeat("x", 2<<20)
+	require.ErrorIs(t, q.Put(soon(t), large), nats.ErrMaxPayload)
+	require.ErrorIs(t, q.TryPut(soon(t), large), nats.ErrMaxPayload)
+	require.Zero(t, stats(t, q).Unfinished)
+	require.NoError(t, q.Put(soon(t), "small"))
+	require.Equal(t, "small", get(t, q))
+}
+
+// upper is a codec of strings that can't encode empty ones, and decodes what it
+// encoded.
+type upper struct{}
+
+var errEmpty = errors.New("empty string")
+
+func (upper) Marshal(item any) ([]byte, error) {
+	s := item.(string)
+	if s == "" {
+		return nil, errEmpty
+	}
+	return []byte(strings.ToUpper(s)), nil
+}
+
+func (upper) Unmarshal(data []byte, item any) error {
+	if string(data) != strings.ToUpper(string(data)) {
+		return errors.New("not in capitals")
+	}
+	*item.(*string) = string(data)
+	return nil
+}
+
+func TestItemsAreEncodedByTheCodec(t *testing.T) {
+	t.Parallel()
+	q, err := natsqueue.Open[string](soon(t), connect(t, shared.ClientURL()), newName(t), natsqueue.WithCodec(upper{}))
+	require.NoError(t, err)
+	defer q.Close()
+	require.ErrorIs(t, q.Put(soon(t), ""), errEmpty)
+	require.NoError(t, q.Put(soon(t), "item"))
+	require.Equal(t, "ITEM", get(t, q))
+}
+
+func TestCloseEndsTheCallsOfItsHandleAndNoOthers(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name, natsqueue.WithCapacity(2))
+	other := open(t, name)
+	fill(t, q, 2)
+	inHand, err := q.Get(soon(t))
+	require.NoError(t, err)
+	_, err = q.Get(soon(t))
+	require.NoError(t, err)
+
+	var callers sync.WaitGroup
+	for range 3 {
+		callers.Go(func() { assert.ErrorIs(t, q.Put(soon(t), 9), natsqueue.ErrClosed) })
+		callers.Go(func() {
+			_, err := q.Get(soon(t))
+			assert.ErrorIs(t, err, natsqueue.ErrClosed)
+		})
+		callers.Go(func() { assert.ErrorIs(t, q.Join(soon(t)), natsqueue.ErrClosed) })
+		callers.Go(func() {
+			for range q.Tasks(soon(t)) {
+				assert.Fail(t, "an item out of nowhere")
+			}
+		})
+	}
+	time.Sleep(100 * time.Millisecond)
+	require.NoError(t, q.Close())
+	require.NoError(t, q.Close())
+	callers.Wait()
+
+	require.NoError(t, inHand.Done(soon(t)), "what was gotten can still be marked done")
+	require.ErrorIs(t, q.Put(soon(t), 9), natsqueue.ErrClosed)
+	require.ErrorIs(t, q.TryPut(soon(t), 9), natsqueue.ErrClosed)
+	_, err = q.Get(soon(t))
+	require.ErrorIs(t, err, natsqueue.ErrClosed)
+	_, err = q.Stats(soon(t))
+	require.ErrorIs(t, err, natsqueue.ErrClosed)
+	require.ErrorIs(t, q.Join(soon(t)), natsqueue.ErrClosed)
+	require.ErrorIs(t, q.Shutdown(soon(t), true), natsqueue.ErrClosed)
+
+	require.NoError(t, other.Put(soon(t), 3))
+	require.Equal(t, 3, get(t, other))
+}
+
+func TestCloseHandsBackWhatWasOnItsWay(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	other := open(t, name)
+	for i := range 20 {
+		q := open(t, name)
+		_, err := q.Get(within(t, time.Millisecond)) // leaves a request with the server
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, other.Put(soon(t), i))
+		require.NoError(t, q.Close())
+		task, err := other.Get(within(t, 20*time.Second))
+		require.NoError(t, err, "it waits for its time to acknowledge")
+		require.Equal(t, i, task.Item)
+		require.NoError(t, task.Done(soon(t)))
+	}
+}
+
+func TestAClosedConnectionEndsEveryCall(t *testing.T) {
+	t.Parallel()
+	js := connect(t, shared.ClientURL())
+	q, err := natsqueue.Open[int](soon(t), js, newName(t), natsqueue.WithCapacity(1))
+	require.NoError(t, err)
+	fill(t, q, 1)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	var callers sync.WaitGroup
+	callers.Go(func() {
+		_, err := q.Get(soon(t))
+		assert.ErrorIs(t, err, nats.ErrConnectionClosed)
+	})
+	callers.Go(func() { assert.ErrorIs(t, q.Put(soon(t), 2), nats.ErrConnectionClosed) })
+	callers.Go(func() { assert.ErrorIs(t, q.Join(soon(t)), nats.ErrConnectionClosed) })
+	time.Sleep(50 * time.Millisecond)
+	js.Conn().Close()
+	callers.Wait()
+	require.ErrorIs(t, task.Done(soon(t)), nats.ErrConnectionClosed)
+	require.ErrorIs(t, q.Put(soon(t), 2), nats.ErrConnectionClosed)
+	require.NoError(t, q.Close())
+}
+
+func TestADeletedQueueEndsEveryCall(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name, natsqueue.WithCapacity(1))
+	fill(t, q, 1)
+	_, err := q.Get(soon(t))
+	require.NoError(t, err)
+	var callers sync.WaitGroup
+	callers.Go(func() {
+		_, err := q.Get(soon(t))
+		assert.ErrorIs(t, err, jetstream.ErrConsumerDeleted)
+	})
+	callers.Go(func() { assert.ErrorIs(t, q.Put(soon(t), 2), jetstream.ErrStreamNotFound) })
+	callers.Go(func() { assert.ErrorIs(t, q.Join(soon(t)), jetstream.ErrStreamNotFound) })
+	time.Sleep(100 * time.Millisecond)
+	require.NoError(t, connect(t, shared.ClientURL()).DeleteStream(soon(t), name))
+	callers.Wait()
+	require.ErrorIs(t, q.Shutdown(soon(t), false), jetstream.ErrStreamNotFound)
+}
+
+func TestAShutdownIsSeenByEveryHandleAndOutlivesThem(t *testing.T) {
+	t.Parallel()
+	for _, immediate := range []bool{false, true} {
+		name := newName(t)
+		a, b := open(t, name, natsqueue.WithCapacity(2)), open(t, name)
+		fill(t, a, 2)
+		var callers sync.WaitGroup
+		callers.Go(func() { assert.ErrorIs(t, b.Put(soon(t), 9), queue.ErrShutdown) })
+		time.Sleep(20 * time.Millisecond)
+		require.NoError(t, a.Shutdown(soon(t), immediate))
+		callers.Wait()
+		require.ErrorIs(t, open(t, name).TryPut(soon(t), 9), queue.ErrShutdown)
+		n := 0
+		for range open(t, name).Tasks(soon(t)) {
+			n++
+		}
+		require.Equal(t, map[bool]int{false: 2, true: 0}[immediate], n)
+		_, err := b.Get(soon(t))
+		require.ErrorIs(t, err, queue.ErrShutdown)
+	}
+}
+
+// A message in hand may come back as long as it is not done, and somebody must
+// be there then.
+func TestAWorkerStaysUntilTheLastItemIsDone(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	a, b := open(t, name), open(t, name)
+	fill(t, a, 1)
+	task, err := a.Get(soon(t))
+	require.NoError(t, err)
+	require.NoError(t, a.Shutdown(soon(t), false))
+	_, err = b.Get(within(t, 300*time.Millisecond))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, task.Retry(soon(t), 0))
+	require.Equal(t, 1, get(t, b))
+	_, err = b.Get(soon(t))
+	require.ErrorIs(t, err, queue.ErrShutdown)
+}
+
+func TestAnImmediateShutdownDoesNotWaitForWhatIsBeingWorkedOn(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t))
+	fill(t, q, 3)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	require.NoError(t, q.Shutdown(soon(t), true))
+	require.NoError(t, q.Join(soon(t)))
+	require.NoError(t, task.Done(soon(t)))
+}
+
+func TestAnImmediateShutdownAfterAGracefulOneLeavesWhatIsBeingWorkedOn(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t), natsqueue.WithMaxInFlight(1))
+	fill(t, q, 600)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	require.NoError(t, q.Shutdown(soon(t), false))
+	require.NoError(t, q.Shutdown(soon(t), true))
+	eventually(t, func() bool { return stats(t, q).Unfinished == 1 }, "one is being worked on")
+	require.NoError(t, task.Done(soon(t)))
+	require.NoError(t, q.Join(soon(t)))
+}

@@ -1,0 +1,271 @@
+package natsqueue_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/boundq/queue/natsqueue"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// deadLetters returns what lies in the dead-letter stream of a queue.
+func deadLetters(t testing.TB, name string) (letters []*jetstream.RawStreamMsg) {
+	t.Helper()
+	stream, err := connect(t, shared.ClientURL()).Stream(soon(t), name+"_dead")
+	require.NoError(t, err)
+	for i := range stream.CachedInfo().State.LastSeq {
+		letter, err := stream.GetMsg(soon(t), i+1)
+		require.NoError(t, err)
+		letters = append(letters, letter)
+	}
+	return letters
+}
+
+func TestATaskIsSettledOnce(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t))
+	for _, settle := range []func(*natsqueue.Task[int]) error{
+		func(task *natsqueue.Task[int]) error { return task.Done(soon(t)) },
+		func(task *natsqueue.Task[int]) error { return task.Reject(soon(t), "no") },
+		func(task *natsqueue.Task[int]) error { return task.Retry(soon(t), time.Hour) },
+	} {
+		fill(t, q, 1)
+		task, err := q.Get(soon(t))
+		require.NoError(t, err)
+		cancelled, cancel := context.WithCancel(background)
+		cancel()
+		require.Equal(t, context.Canceled, task.Done(cancelled))
+		require.Equal(t, context.Canceled, task.Extend(cancelled))
+		require.NoError(t, task.Extend(soon(t)))
+		require.NoError(t, settle(task))
+		require.ErrorIs(t, task.Done(soon(t)), queue.ErrTaskDone)
+		require.ErrorIs(t, task.Retry(soon(t), 0), queue.ErrTaskDone)
+		require.ErrorIs(t, task.Reject(soon(t), "no"), queue.ErrTaskDone)
+		require.ErrorIs(t, task.Extend(soon(t)), queue.ErrTaskDone)
+	}
+}
+
+func TestOfManyWhoMarkATaskDoneAtOnceOneDoes(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t))
+	fill(t, q, 1)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	errs := make(chan error, 8)
+	var callers sync.WaitGroup
+	for range cap(errs) {
+		callers.Go(func() { errs <- task.Done(soon(t)) })
+	}
+	callers.Wait()
+	close(errs)
+	done := 0
+	for err := range errs {
+		if err == nil {
+			done++
+		} else {
+			require.ErrorIs(t, err, queue.ErrTaskDone)
+		}
+	}
+	require.Equal(t, 1, done)
+}
+
+func TestARetriedItemComesAheadOfNewerOnes(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t))
+	fill(t, q, 3)
+	for deliveries := range 3 {
+		task, err := q.Get(soon(t))
+		require.NoError(t, err)
+		require.Equal(t, 1, task.Item)
+		require.Equal(t, deliveries+1, task.Deliveries())
+		require.NoError(t, task.Retry(soon(t), 0))
+	}
+	require.Equal(t, 1, get(t, q))
+	require.Equal(t, 2, get(t, q))
+	require.Equal(t, 3, get(t, q))
+}
+
+func TestARetriedItemComesAfterItsDelay(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t))
+	fill(t, q, 2)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	begin := time.Now()
+	require.NoError(t, task.Retry(soon(t), time.Second))
+	require.Equal(t, 2, get(t, q), "others go on meanwhile")
+	require.Equal(t, 1, get(t, q))
+	require.GreaterOrEqual(t, time.Since(begin), time.Second)
+}
+
+func TestARejectedItemIsADeadLetter(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name, natsqueue.WithCapacity(1))
+	fill(t, q, 1)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	require.NoError(t, task.Reject(soon(t), "not a prime"))
+	require.NoError(t, q.Join(soon(t)))
+	letters := deadLetters(t, name)
+	require.Len(t, letters, 1)
+	require.Equal(t, "1", string(letters[0].Data))
+	require.Equal(t, "not a prime", letters[0].Header.Get(natsqueue.ReasonHeader))
+	require.NoError(t, q.TryPut(soon(t), 2), "its slot is free")
+}
+
+func TestAnItemWhoseRejectionFailedHalfwayIsOneDeadLetter(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	f := &faulty{err: errors.New("the connection breaks"), stores: true}
+	q := openFaulty(t, name, f)
+	require.NoError(t, q.Put(soon(t), 1))
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	f.faults.Store(1)
+	require.Equal(t, f.err, task.Reject(soon(t), "no"))
+	require.Equal(t, 1, stats(t, q).Unfinished)
+	require.NoError(t, task.Reject(soon(t), "no"))
+	require.NoError(t, q.Join(soon(t)))
+	require.Len(t, deadLetters(t, name), 1)
+}
+
+func TestAMessageThatCantBeDecodedIsADeadLetterAndHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name)
+	js := connect(t, shared.ClientURL())
+	poison := func(data string) {
+		_, err := js.Publish(soon(t), "natsqueue."+name, []byte(data))
+		require.NoError(t, err)
+	}
+	poison("{")
+	require.NoError(t, q.Put(soon(t), 1))
+	poison("")
+	poison(`"a string"`)
+	require.NoError(t, q.Put(soon(t), 2))
+	require.Equal(t, 1, get(t, q))
+	require.NoError(t, q.Shutdown(soon(t), false))
+	for item := range q.Tasks(soon(t)) {
+		require.Equal(t, 2, item)
+	}
+	require.NoError(t, q.Join(soon(t)))
+	letters := deadLetters(t, name)
+	require.Len(t, letters, 3)
+	for i, want := range []string{"{", "", `"a string"`} {
+		require.Equal(t, want, string(letters[i].Data))
+		require.Contains(t, letters[i].Header.Get(natsqueue.ReasonHeader), "can't be decoded: ")
+	}
+}
+
+func TestAnItemThatIsNotMarkedDoneComesAgain(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name, natsqueue.WithAckWait(time.Second))
+	fill(t, q, 1)
+	first, err := q.Get(soon(t))
+	require.NoError(t, err)
+	second, err := open(t, name).Get(soon(t))
+	require.NoError(t, err)
+	require.Equal(t, 1, second.Item)
+	require.Equal(t, 2, second.Deliveries())
+	require.NoError(t, first.Done(soon(t)), "late, and yet it is done")
+	require.NoError(t, q.Join(soon(t)))
+}
+
+func TestExtendKeepsAnItem(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name, natsqueue.WithAckWait(2*time.Second))
+	fill(t, q, 1)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	begin := time.Now()
+	other := open(t, name)
+	for time.Since(begin) < 5*time.Second {
+		_, err := other.Get(within(t, 300*time.Millisecond))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, task.Extend(soon(t)))
+	}
+	require.NoError(t, task.Done(soon(t)))
+}
+
+func TestTheBodyOfALoopMayTakeAsLongAsItLikes(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name, natsqueue.WithAckWait(2*time.Second))
+	fill(t, q, 1)
+	go func() {
+		for range open(t, name).Tasks(soon(t)) {
+			assert.Fail(t, "an item that is being worked on was given to another")
+		}
+	}()
+	require.NoError(t, q.Shutdown(soon(t), false))
+	turns := 0
+	for range q.Tasks(soon(t)) {
+		turns++
+		time.Sleep(5 * time.Second)
+	}
+	require.Equal(t, 1, turns)
+}
+
+func TestABodyThatPanicsHandsItsItemBackAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(){"panic": func() { panic("body") }, "Goexit": runtime.Goexit} {
+		q := open(t, newName(t))
+		fill(t, q, 2)
+		var worker sync.WaitGroup
+		worker.Go(func() {
+			defer func() { _ = recover() }()
+			for range q.Tasks(soon(t)) {
+				end()
+			}
+		})
+		worker.Wait()
+		task, err := q.Get(within(t, 20*time.Second))
+		require.NoError(t, err, name)
+		require.Equal(t, 1, task.Item, "ahead of newer ones")
+		require.Equal(t, 2, task.Deliveries())
+	}
+}
+
+// With the client library's own pull requests, the message that comes after a
+// cancelled Get lies with nobody for its whole time to acknowledge.
+func TestACancelledGetSwallowsNothing(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	a, b := open(t, name), open(t, name)
+	for i := range 60 {
+		ctx, cancel := context.WithTimeout(background, time.Duration(i%5)*time.Millisecond/2)
+		_, err := a.Get(ctx)
+		cancel()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, b.Put(soon(t), i))
+		task, err := b.Get(within(t, 20*time.Second))
+		require.NoError(t, err, "the item waits for its time to acknowledge")
+		require.Equal(t, i, task.Item)
+		require.NoError(t, task.Done(soon(t)))
+	}
+}
+
+func TestCancelledGetsKeepTheOrder(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t))
+	for range 20 {
+		for range 3 {
+			_, err := q.Get(within(t, time.Millisecond))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		fill(t, q, 5)
+		for want := range 5 {
+			require.Equal(t, want+1, get(t, q))
+		}
+	}
+}
