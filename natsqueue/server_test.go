@@ -2,6 +2,7 @@ package natsqueue_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"strings"
@@ -38,6 +39,10 @@ func TestMain(m *testing.M) {
 }
 
 func runWithServer(m *testing.M) int {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "16"); err != nil { // they wait more than they work
+		panic(err)
+	}
 	dir, err := os.MkdirTemp("", "natsqueue")
 	if err != nil {
 		panic(err)
@@ -152,5 +157,3 @@ func stats[T any](t testing.TB, q *natsqueue.Queue[T]) natsqueue.Stats {
 	require.NoError(t, err)
 	return s
 }
-
-var roles = map[string]func(){}

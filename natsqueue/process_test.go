@@ -1,0 +1,320 @@
+package natsqueue_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/boundq/queue/natsqueue"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var roles = map[string]func(){
+	"server": serveRole,
+	"holder": func() { // gets an item and does nothing with it
+		task, err := openRole().Get(background)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(task.Item)
+		select {}
+	},
+	"worker": func() { // prints the items that it works on
+		for item := range openRole().Tasks(background) {
+			fmt.Println(item)
+		}
+	},
+}
+
+func openRole() *natsqueue.Queue[int] {
+	nc, err := nats.Connect(os.Getenv("URL"))
+	if err != nil {
+		panic(err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		panic(err)
+	}
+	q, err := natsqueue.Open[int](background, js, os.Getenv("QUEUE"))
+	if err != nil {
+		panic(err)
+	}
+	return q
+}
+
+// serveRole runs a server until it is killed.
+func serveRole() {
+	opts := serverOptions(os.Getenv("DIR"))
+	opts.Port, _ = strconv.Atoi(os.Getenv("PORT"))
+	if name := os.Getenv("NAME"); name != "" {
+		opts.ServerName = name
+		opts.Cluster.Name = "test"
+		opts.Cluster.Host = "127.0.0.1"
+		opts.Cluster.Port, _ = strconv.Atoi(os.Getenv("CLUSTER_PORT"))
+		for _, route := range strings.Fields(os.Getenv("ROUTES")) {
+			u, err := url.Parse(route)
+			if err != nil {
+				panic(err)
+			}
+			opts.Routes = append(opts.Routes, u)
+		}
+	}
+	startServer(opts)
+	fmt.Println("ready")
+	select {}
+}
+
+// A process is this test binary, playing a role.
+type process struct {
+	*exec.Cmd
+	lines *bufio.Scanner // what it prints
+}
+
+func start(t testing.TB, role string, env ...string) *process {
+	t.Helper()
+	p := &process{Cmd: exec.Command(os.Args[0])}
+	p.Env = append(append(os.Environ(), roleKey+"="+role), env...)
+	p.Stderr = os.Stderr
+	out, err := p.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, p.Start())
+	t.Cleanup(p.kill)
+	p.lines = bufio.NewScanner(out)
+	return p
+}
+
+// kill ends the process at once, with SIGKILL.
+func (p *process) kill() {
+	_ = p.Process.Kill()
+	_ = p.Wait()
+}
+
+// line waits for the process to print a line.
+func (p *process) line(t testing.TB) string {
+	t.Helper()
+	require.True(t, p.lines.Scan(), "the process ended")
+	return p.lines.Text()
+}
+
+// freePorts returns ports that nobody listens on.
+func freePorts(t testing.TB, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
+}
+
+func TestTwoProcessesWorkOnOneQueue(t *testing.T) {
+	t.Parallel()
+	const items = 200
+	name := newName(t)
+	q := open(t, name, natsqueue.WithCapacity(20))
+	env := []string{"URL=" + shared.ClientURL(), "QUEUE=" + name}
+	workers := []*process{start(t, "worker", env...), start(t, "worker", env...)}
+	fill(t, q, items)
+	require.NoError(t, q.Join(soon(t)), "all is done, by whomever")
+	require.NoError(t, q.Shutdown(soon(t), false))
+	var done []int
+	for _, w := range workers {
+		for w.lines.Scan() {
+			item, err := strconv.Atoi(w.lines.Text())
+			require.NoError(t, err)
+			done = append(done, item)
+		}
+		require.NoError(t, w.Wait(), "its loop ends")
+	}
+	slices.Sort(done)
+	require.Equal(t, upTo(items), done)
+	_, err := q.Get(soon(t))
+	require.ErrorIs(t, err, queue.ErrShutdown)
+}
+
+func TestWhatAKilledWorkerHadInHandComesAgain(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name, natsqueue.WithAckWait(2*time.Second))
+	holder := start(t, "holder", "URL="+shared.ClientURL(), "QUEUE="+name)
+	fill(t, q, 1)
+	require.Equal(t, "1", holder.line(t))
+	holder.kill()
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	require.Equal(t, 1, task.Item)
+	require.Equal(t, 2, task.Deliveries())
+	require.NoError(t, task.Done(soon(t)))
+	require.NoError(t, q.Join(soon(t)))
+}
+
+// An account follows the items of some producers through a queue whose servers
+// fail.
+type account struct {
+	q         *natsqueue.Queue[int]
+	producers int
+	each      int
+	put       atomic.Int64 // items that were put
+	seen      sync.Map     // how often each was gotten
+	work      sync.WaitGroup
+}
+
+// run lets the producers put and one worker get, until all items are put.
+func (a *account) run(t *testing.T) {
+	ctx, cancel := context.WithTimeout(background, 2*time.Minute)
+	t.Cleanup(cancel)
+	for p := range a.producers {
+		a.work.Go(func() {
+			for i := range a.each {
+				if !assert.NoError(t, a.q.Put(ctx, p*a.each+i)) {
+					return
+				}
+				a.put.Add(1)
+			}
+		})
+	}
+	go func() {
+		newest := make([]int, a.producers)
+		for {
+			task, err := a.q.Get(ctx)
+			if err != nil {
+				return
+			}
+			n, _ := a.seen.LoadOrStore(task.Item, new(atomic.Int64))
+			if n.(*atomic.Int64).Add(1) == 1 && task.Deliveries() == 1 {
+				p := task.Item / a.each
+				assert.GreaterOrEqual(t, task.Item, newest[p], "each producer's items come in its order, but for those that come again")
+				newest[p] = task.Item
+			}
+			_ = task.Done(ctx) // if the server is away for too long the item comes again
+		}
+	}()
+}
+
+// until waits until n items were put.
+func (a *account) until(t *testing.T, n int) {
+	t.Helper()
+	eventually(t, func() bool { return a.put.Load() >= int64(n) || t.Failed() }, "the producers go on")
+}
+
+// settle checks that every item that was put was gotten.
+func (a *account) settle(t *testing.T) {
+	a.work.Wait()
+	require.NoError(t, a.q.Join(soon(t)))
+	require.EqualValues(t, a.producers*a.each, a.put.Load())
+	twice := 0
+	for item := range a.producers * a.each {
+		n, ok := a.seen.Load(item)
+		require.True(t, ok, "item %d was acknowledged and never gotten", item)
+		if n.(*atomic.Int64).Load() > 1 {
+			twice++
+		}
+	}
+	t.Logf("%d items, %d of them gotten more than once", a.put.Load(), twice)
+	require.NoError(t, a.q.Shutdown(soon(t), false))
+	_, err := a.q.Get(soon(t))
+	require.ErrorIs(t, err, queue.ErrShutdown)
+}
+
+func TestAServerThatIsKilledAndStartedAnewLosesNothing(t *testing.T) {
+	t.Parallel()
+	env := []string{"DIR=" + t.TempDir(), "PORT=" + strconv.Itoa(freePorts(t, 1)[0])}
+	server := start(t, "server", env...)
+	server.line(t)
+	at := "nats://127.0.0.1:" + env[1][len("PORT="):]
+	a := &account{q: openAt(t, at, newName(t), natsqueue.WithCapacity(50), natsqueue.WithAckWait(3*time.Second)), producers: 3, each: 1500}
+	a.run(t)
+	for round := range 3 {
+		a.until(t, (round+1)*1000)
+		server.kill()
+		server = start(t, "server", env...)
+		server.line(t)
+	}
+	a.settle(t)
+}
+
+// A shutdown is the server's to remember.
+func TestAShutdownSurvivesTheServersRestart(t *testing.T) {
+	t.Parallel()
+	env := []string{"DIR=" + t.TempDir(), "PORT=" + strconv.Itoa(freePorts(t, 1)[0])}
+	server := start(t, "server", env...)
+	server.line(t)
+	at := "nats://127.0.0.1:" + env[1][len("PORT="):]
+	name := newName(t)
+	q := openAt(t, at, name, natsqueue.WithCapacity(2))
+	fill(t, q, 2)
+	require.NoError(t, q.Shutdown(soon(t), false))
+	server.kill()
+	server = start(t, "server", env...)
+	server.line(t)
+	require.ErrorIs(t, q.Put(soon(t), 3), queue.ErrShutdown)
+	require.ErrorIs(t, openAt(t, at, name).TryPut(soon(t), 3), queue.ErrShutdown)
+	require.Equal(t, 1, get(t, q))
+	require.Equal(t, 2, get(t, q))
+	_, err := q.Get(soon(t))
+	require.ErrorIs(t, err, queue.ErrShutdown)
+}
+
+func TestAClusterThatLosesItsLeaderLosesNothing(t *testing.T) {
+	t.Parallel()
+	ports := freePorts(t, 6)
+	var urls, routes []string
+	for i := range 3 {
+		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
+		routes = append(routes, fmt.Sprintf("nats://127.0.0.1:%d", ports[3+i]))
+	}
+	servers := map[string]*process{}
+	for i := range 3 {
+		name := fmt.Sprintf("n%d", i)
+		servers[name] = start(t, "server", "DIR="+t.TempDir(), "NAME="+name, "ROUTES="+strings.Join(routes, " "),
+			fmt.Sprintf("PORT=%d", ports[i]), fmt.Sprintf("CLUSTER_PORT=%d", ports[3+i]))
+	}
+	for _, s := range servers {
+		s.line(t)
+	}
+	at := strings.Join(urls, ",")
+	name := newName(t)
+	a := &account{producers: 3, each: 500}
+	js := connect(t, at)
+	var err error
+	a.q, err = natsqueue.Open[int](soon(t), js, name, natsqueue.WithReplicas(3), natsqueue.WithCapacity(20), natsqueue.WithAckWait(3*time.Second))
+	require.NoError(t, err)
+	defer a.q.Close()
+	idle := openAt(t, at, name) // and a handle that waits all the while
+	ended := make(chan error, 1)
+	go func() {
+		ctx := within(t, 2*time.Minute)
+		for item := range idle.Tasks(ctx) {
+			n, _ := a.seen.LoadOrStore(item, new(atomic.Int64))
+			n.(*atomic.Int64).Add(1)
+		}
+		ended <- ctx.Err()
+	}()
+	a.run(t)
+	a.until(t, 500)
+	for range 50 {
+		require.LessOrEqual(t, stats(t, a.q).Unfinished, 20, "the bound holds over replicas")
+	}
+	stream, err := js.Stream(soon(t), name)
+	require.NoError(t, err)
+	leader := stream.CachedInfo().Cluster.Leader
+	servers[leader].kill()
+	a.settle(t)
+	require.NoError(t, <-ended)
+}
