@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/boundq/queue"
 	"github.com/nats-io/nats.go"
@@ -13,8 +14,10 @@ import (
 
 // Put stores an item at the end of the queue, and returns when the server has
 // it. If the queue is full, it waits for room, behind the calls that wait
-// already through this handle: the first of them asks again and again, after 1
-// ms and at last every 64 ms or so, and when an item is acknowledged.
+// already through this handle. The first of them asks again after 1 ms, and then
+// twice as long each time, up to 64 ms; once it has waited for a while it also
+// listens for acknowledgements, and asks at once when it hears of one. (Not at
+// first: of a busy queue the server would tell it each one.)
 //
 // It returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is or
 // becomes shut down, [ErrClosed] if the handle is closed, the codec's error,
@@ -27,22 +30,37 @@ func (q *Queue[T]) Put(ctx context.Context, item T) error {
 	if err != nil {
 		return err
 	}
-	if q.inLine.Load() == 0 {
-		if err := q.publish(ctx, msg); !errors.Is(err, queue.ErrFull) {
+	p := q.line.join()
+	var delay time.Duration // before the next try
+	var wait backoff
+	var acks chan struct{}
+	for {
+		if err := q.line.await(ctx, q.closed, p); err != nil {
 			return err
 		}
+		if acks == nil && delay > pollTime/4 {
+			acks = make(chan struct{}, 1)
+			sub, err := q.nc.Subscribe(ackMetric+q.name+"."+consumerName, func(*nats.Msg) { signal(acks) })
+			if err != nil {
+				q.line.leave(false)
+				return err
+			}
+			defer func() { _ = sub.Unsubscribe() }()
+			// and try at once: what was acknowledged before is not told
+		} else if delay > 0 {
+			if err := q.sleepUnless(ctx, delay, acks); err != nil {
+				q.line.leave(false)
+				return err
+			}
+		}
+		err := q.publish(ctx, msg)
+		if !errors.Is(err, queue.ErrFull) {
+			q.line.leave(err == nil && delay == 0)
+			return err
+		}
+		q.line.refused(p)
+		delay = wait.next(pollTime)
 	}
-	q.inLine.Add(1)
-	defer q.inLine.Add(-1)
-	select {
-	case q.line <- struct{}{}: // senders that wait are served first come, first served
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-q.closed:
-		return ErrClosed
-	}
-	defer func() { <-q.line }()
-	return q.awaitRoom(ctx, msg)
 }
 
 // TryPut stores an item as [Queue.Put] does, but returns [queue.ErrFull] if the
@@ -52,7 +70,7 @@ func (q *Queue[T]) TryPut(ctx context.Context, item T) error {
 	if err != nil {
 		return err
 	}
-	if q.inLine.Load() > 0 {
+	if !q.line.isOpen() {
 		return queue.ErrFull
 	}
 	return q.publish(ctx, msg)
@@ -120,30 +138,4 @@ func (q *Queue[T]) whyNobodyAnswers(ctx context.Context) error {
 		return queue.ErrShutdown
 	}
 	return jetstream.ErrNoStreamResponse
-}
-
-// awaitRoom publishes a message until there is room for it. The caller must
-// hold q.line. Once it has waited for a while it also listens for
-// acknowledgements; not before, because of a busy queue the server would tell
-// each one. What it tells may be lost, so the timer stays.
-func (q *Queue[T]) awaitRoom(ctx context.Context, msg *nats.Msg) error {
-	var acks chan struct{}
-	for wait := backoff(0); ; {
-		if err := q.publish(ctx, msg); !errors.Is(err, queue.ErrFull) {
-			return err
-		}
-		d := wait.next(pollTime)
-		if acks == nil && d > pollTime/4 {
-			acks = make(chan struct{}, 1)
-			sub, err := q.nc.Subscribe(ackMetric+q.name+"."+consumerName, func(*nats.Msg) { signal(acks) })
-			if err != nil {
-				return err
-			}
-			defer func() { _ = sub.Unsubscribe() }()
-			continue // what was acknowledged before the server knew of the subscription is not told
-		}
-		if err := q.sleepUnless(ctx, d, acks); err != nil {
-			return err
-		}
-	}
 }

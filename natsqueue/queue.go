@@ -108,8 +108,7 @@ type Queue[T any] struct {
 	consumer jetstream.Consumer
 	ackWait  time.Duration
 
-	line     chan struct{} // held by the one Put that polls for room
-	inLine   atomic.Int32  // Puts that hold line or wait for it
+	line     line          // calls of Put
 	shutdown atomic.Bool   // the queue is known to be shut down
 	kick     chan struct{} // makes watch look at the stream at once
 
@@ -140,7 +139,6 @@ func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts 
 		nc:     js.Conn(),
 		js:     js,
 		codec:  c.codec,
-		line:   make(chan struct{}, 1),
 		kick:   make(chan struct{}, 1),
 		closed: make(chan struct{}),
 	}

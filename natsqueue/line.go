@@ -1,0 +1,122 @@
+package natsqueue
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+)
+
+// A line is where the calls of Put through one handle wait for room. While
+// there is room they try to store their items all at once. When one finds the
+// queue full, the line closes: one tries at a time, in the order in which they
+// came, and it keeps its place when it is refused again. When one is let in
+// without having waited, there is room for more than it, and one more may try at
+// a time: so the line opens as fast as room is found, and a queue that was full
+// once does not go on taking one item a round trip. While several try at a time
+// a later one may get the slot that an earlier one just missed.
+//
+// The zero value is an open line.
+type line struct {
+	mu      sync.Mutex
+	limit   int      // how many may try at a time; 0 if the line is open
+	trying  int      // how many do
+	waiting []*place // who waits, by ticket; nobody if the line is open
+	tickets uint64
+}
+
+// A place is that of one call of Put in line.
+type place struct {
+	ticket uint64
+	turn   chan struct{} // closed when it may try; nil if it never waited
+}
+
+// isOpen reports whether there was room when somebody last looked.
+func (l *line) isOpen() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.limit == 0
+}
+
+// join gives a place in line to somebody who comes.
+func (l *line) join() *place {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tickets++
+	p := &place{ticket: l.tickets}
+	if l.limit == 0 {
+		l.trying++
+	} else {
+		l.insert(p)
+	}
+	return p
+}
+
+// await waits for the turn of p to try. If ctx ends or the handle is closed
+// first, p leaves the line.
+func (l *line) await(ctx context.Context, closed <-chan struct{}, p *place) error {
+	if p.turn == nil {
+		return nil
+	}
+	var err error
+	select {
+	case <-p.turn:
+		return nil
+	case <-ctx.Done():
+		err = ctx.Err()
+	case <-closed:
+		err = ErrClosed
+	}
+	l.mu.Lock()
+	if i := slices.Index(l.waiting, p); i >= 0 {
+		l.waiting = slices.Delete(l.waiting, i, i+1)
+		l.admit()
+		l.mu.Unlock()
+	} else { // its turn came just now
+		l.mu.Unlock()
+		l.leave(false)
+	}
+	return err
+}
+
+// refused puts somebody who tried and found the queue full back in its place.
+func (l *line) refused(p *place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trying--
+	l.limit = 1
+	l.insert(p)
+}
+
+// leave ends a try that needs no other; roomy says that the item was stored at
+// once.
+func (l *line) leave(roomy bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.trying--
+	if roomy && l.limit > 0 {
+		l.limit++
+	}
+	l.admit()
+}
+
+// insert lets p wait. mu must be held.
+func (l *line) insert(p *place) {
+	p.turn = make(chan struct{})
+	i, _ := slices.BinarySearchFunc(l.waiting, p, func(a, b *place) int { return cmp.Compare(a.ticket, b.ticket) })
+	l.waiting = slices.Insert(l.waiting, i, p)
+	l.admit()
+}
+
+// admit lets as many try as may, and opens the line when that is all. mu must
+// be held.
+func (l *line) admit() {
+	for len(l.waiting) > 0 && l.trying < l.limit {
+		l.trying++
+		close(l.waiting[0].turn)
+		l.waiting = slices.Delete(l.waiting, 0, 1)
+	}
+	if len(l.waiting) == 0 && l.trying < l.limit {
+		l.limit = 0
+	}
+}
