@@ -83,6 +83,7 @@ type intake struct {
 	inbox     *nats.Subscription     // where messages come
 	ready     queue.Queue[*nats.Msg] // messages for callers that wait; shut down when none will come
 	cause     error                  // why none will come
+	hungUp    bool                   // nothing is started any more
 	pull      string                 // the subject of pull requests
 
 	events    chan *nats.Msg // what the server tells about the stream and the consumer
@@ -127,6 +128,9 @@ func (q *Queue[T]) hangUp() {
 		case <-time.After(attemptTime):
 		}
 	}
+	q.mu.Lock()
+	q.hungUp = true
+	q.mu.Unlock()
 }
 
 // want counts a caller that waits for a message, and asks the server for one.
@@ -203,6 +207,10 @@ func (q *Queue[T]) receive(msg *nats.Msg) {
 
 // sendBack hands a message back to the queue. mu must be held.
 func (q *Queue[T]) sendBack(msg *nats.Msg) {
+	if q.hungUp {
+		_ = q.nc.Publish(msg.Reply, nak(0))
+		return
+	}
 	q.returning++
 	q.workers.Go(func() {
 		q.handBack(msg)

@@ -141,3 +141,25 @@ func TestProducersInSeveralHandlesShareTheBound(t *testing.T) {
 	workers.Wait()
 	require.Equal(t, map[int]int{0: each, 1: each, 2: each}, last)
 }
+
+func TestAPutThatHasWaitedForAWhileListensForAcknowledgements(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name, natsqueue.WithCapacity(1))
+	fill(t, q, 1)
+	listeners := func(n int) func() bool {
+		return func() bool {
+			return shared.GlobalAccount().Interest("$JS.EVENT.METRIC.CONSUMER.ACK."+name+".workers") == n
+		}
+	}
+	var putters sync.WaitGroup
+	for range 3 {
+		putters.Go(func() { assert.NoError(t, q.Put(soon(t), 2)) })
+	}
+	eventually(t, listeners(1), "the first in line listens")
+	for range 4 {
+		get(t, q)
+	}
+	putters.Wait()
+	eventually(t, listeners(0), "nobody waits any more")
+}

@@ -124,9 +124,11 @@ type Queue[T any] struct {
 // that are not are taken as they are.
 //
 // The name must not be empty and must not contain spaces, dots, slashes, * or >.
-// Open fails if an option is invalid, if the queue exists with other options,
-// or if a stream of that name exists that is not a queue. A queue that was shut
-// down can be opened: what is left in it can be gotten.
+// Open waits for a server that does not answer until ctx ends, and then returns
+// ctx.Err(). It fails at once if the server has no JetStream, if an option is
+// invalid, if the queue exists with other options, or if a stream of that name
+// exists that is not a queue. A queue that was shut down can be opened: what is
+// left in it can be gotten.
 func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts ...Option) (*Queue[T], error) {
 	c := config{codec: jsonCodec{}}
 	for _, opt := range opts {
@@ -161,6 +163,9 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody else was faster, with other options
 			q.stream, err = q.js.Stream(ctx, q.name)
 		}
+	}
+	if errors.Is(err, nats.ErrNoResponders) {
+		return jetstream.ErrJetStreamNotEnabled
 	}
 	if err != nil {
 		return err

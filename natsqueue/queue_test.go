@@ -76,6 +76,20 @@ func TestOpenRefusesAStreamThatIsNotTheQueueAskedFor(t *testing.T) {
 	require.ErrorContains(t, err, "not a queue")
 }
 
+func TestOpenRefusesAServerWithoutJetStreamAndWaitsForOneThatIsAway(t *testing.T) {
+	t.Parallel()
+	opts := serverOptions(t.TempDir())
+	opts.JetStream = false
+	s := startServer(opts)
+	js := connect(t, s.ClientURL())
+	_, err := natsqueue.Open[int](soon(t), js, newName(t))
+	require.ErrorIs(t, err, jetstream.ErrJetStreamNotEnabled)
+	s.Shutdown()
+	s.WaitForShutdown()
+	_, err = natsqueue.Open[int](within(t, 300*time.Millisecond), js, newName(t))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
 func TestManyMayOpenAQueueAtOnce(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
