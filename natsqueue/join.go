@@ -124,10 +124,7 @@ func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
 
 // update changes the configuration of the stream.
 func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConfig)) error {
-	if q.isClosed() {
-		return ErrClosed
-	}
-	return q.persist(ctx, func(ctx context.Context) error {
+	return q.call(ctx, func(ctx context.Context) error {
 		info, err := q.stream.Info(ctx)
 		if err != nil {
 			return fmt.Errorf("natsqueue: shut down: %w", err)
@@ -141,10 +138,7 @@ func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConf
 
 // info returns what the server says of the stream.
 func (q *Queue[T]) info(ctx context.Context) (info *jetstream.StreamInfo, err error) {
-	if q.isClosed() {
-		return nil, ErrClosed
-	}
-	err = q.persist(ctx, func(ctx context.Context) error {
+	err = q.call(ctx, func(ctx context.Context) error {
 		info, err = q.stream.Info(ctx)
 		return err
 	})

@@ -83,9 +83,6 @@ func (q *Queue[T]) encode(ctx context.Context, item T) (*nats.Msg, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if q.isClosed() {
-		return nil, ErrClosed
-	}
 	data, err := q.codec.Marshal(item)
 	if err != nil {
 		return nil, fmt.Errorf("natsqueue: encode: %w", err)
@@ -100,7 +97,7 @@ func (q *Queue[T]) encode(ctx context.Context, item T) (*nats.Msg, error) {
 // publish asks the server to store a message, until it says that it did or
 // gives a reason why not.
 func (q *Queue[T]) publish(ctx context.Context, msg *nats.Msg) error {
-	return q.persist(ctx, func(ctx context.Context) error {
+	return q.call(ctx, func(ctx context.Context) error {
 		_, err := q.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
 		switch {
 		case err == nil:

@@ -163,3 +163,11 @@ func TestAPutThatHasWaitedForAWhileListensForAcknowledgements(t *testing.T) {
 	putters.Wait()
 	eventually(t, listeners(0), "nobody waits any more")
 }
+
+func TestATryPutDoesNotOvertakeThoseWhoWait(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t), natsqueue.WithCapacity(5))
+	q.CloseLine() // somebody waits, and does not know yet that there is room
+	require.ErrorIs(t, q.TryPut(soon(t), 1), queue.ErrFull)
+	require.Zero(t, stats(t, q).Unfinished)
+}

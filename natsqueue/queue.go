@@ -195,6 +195,9 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 		return err
 	}
 	q.ackWait = q.consumer.CachedInfo().Config.AckWait
+	if q.shutdown.Load() {
+		return nil // an immediate shutdown may have changed the consumer
+	}
 	return c.matchConsumer(q.consumer.CachedInfo().Config)
 }
 
@@ -238,6 +241,17 @@ func apiPrefix(js jetstream.JetStream) string {
 	default:
 		return jetstream.DefaultAPIPrefix
 	}
+}
+
+// call is persist for what a closed handle must not do.
+func (q *Queue[T]) call(ctx context.Context, do func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if q.isClosed() {
+		return ErrClosed
+	}
+	return q.persist(ctx, do)
 }
 
 // persist calls do until it succeeds or fails for a reason that waiting won't

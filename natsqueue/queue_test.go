@@ -5,11 +5,13 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/boundq/queue"
 	"github.com/boundq/queue/natsqueue"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
@@ -344,6 +346,27 @@ func TestAShutdownIsSeenByEveryHandleAndOutlivesThem(t *testing.T) {
 	}
 }
 
+// It would see it by itself, but only after some seconds.
+func TestAnIdleWorkerHearsOfAShutdown(t *testing.T) {
+	t.Parallel()
+	fastest := time.Hour
+	for range 3 {
+		name := newName(t)
+		a, b := open(t, name), open(t, name)
+		var worker sync.WaitGroup
+		worker.Go(func() {
+			_, err := b.Get(soon(t))
+			assert.ErrorIs(t, err, queue.ErrShutdown)
+		})
+		time.Sleep(20 * time.Millisecond)
+		begin := time.Now()
+		require.NoError(t, a.Shutdown(soon(t), false))
+		worker.Wait()
+		fastest = min(fastest, time.Since(begin))
+	}
+	require.Less(t, fastest, 2*time.Second)
+}
+
 // A message in hand may come back as long as it is not done, and somebody must
 // be there then.
 func TestAWorkerStaysUntilTheLastItemIsDone(t *testing.T) {
@@ -375,13 +398,73 @@ func TestAnImmediateShutdownDoesNotWaitForWhatIsBeingWorkedOn(t *testing.T) {
 
 func TestAnImmediateShutdownAfterAGracefulOneLeavesWhatIsBeingWorkedOn(t *testing.T) {
 	t.Parallel()
-	q := open(t, newName(t), natsqueue.WithMaxInFlight(1))
+	name := newName(t)
+	q := open(t, name, natsqueue.WithMaxInFlight(1))
 	fill(t, q, 600)
 	task, err := q.Get(soon(t))
 	require.NoError(t, err)
 	require.NoError(t, q.Shutdown(soon(t), false))
 	require.NoError(t, q.Shutdown(soon(t), true))
 	eventually(t, func() bool { return stats(t, q).Unfinished == 1 }, "one is being worked on")
+	open(t, name, natsqueue.WithMaxInFlight(1))
 	require.NoError(t, task.Done(soon(t)))
 	require.NoError(t, q.Join(soon(t)))
+}
+
+func TestAUserNeedsNoPermissionsButThoseOfItsQueue(t *testing.T) {
+	t.Parallel()
+	may := &server.SubjectPermission{Allow: []string{
+		"natsqueue.jobs", "natsqueue.jobs_dead", "$JS.ACK.jobs.workers.>", "$JS.API.STREAM.*.jobs", "$JS.API.STREAM.*.jobs_dead",
+		"$JS.API.CONSUMER.*.jobs.workers", "$JS.API.CONSUMER.MSG.NEXT.jobs.workers",
+	}}
+	opts := serverOptions(t.TempDir())
+	opts.Users = []*server.User{
+		{Username: "hears", Password: "secret", Permissions: &server.Permissions{Publish: may, Subscribe: &server.SubjectPermission{Allow: []string{
+			"_INBOX.>", "$JS.EVENT.METRIC.CONSUMER.ACK.jobs.workers",
+			"$JS.EVENT.ADVISORY.STREAM.UPDATED.jobs", "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED.jobs.workers",
+		}}}},
+		{Username: "hears-nothing", Password: "secret", Permissions: &server.Permissions{Publish: may, Subscribe: &server.SubjectPermission{Allow: []string{"_INBOX.>"}}}},
+	}
+	s := startServer(opts)
+	defer s.WaitForShutdown()
+	defer s.Shutdown()
+	for _, user := range opts.Users {
+		var violations atomic.Int32
+		nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user.Username, "secret"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) { violations.Add(1) }))
+		require.NoError(t, err)
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		require.NoError(t, err)
+		q, err := natsqueue.Open[int](soon(t), js, "jobs", natsqueue.WithCapacity(2))
+		require.NoError(t, err)
+		fill(t, q, 2)
+		var callers sync.WaitGroup
+		callers.Go(func() { assert.NoError(t, q.Put(soon(t), 3)) })
+		time.Sleep(200 * time.Millisecond)
+		task, err := q.Get(soon(t))
+		require.NoError(t, err)
+		require.NoError(t, task.Extend(soon(t)))
+		require.NoError(t, task.Retry(soon(t), 0))
+		task, err = q.Get(soon(t))
+		require.NoError(t, err)
+		require.NoError(t, task.Reject(soon(t), "no"))
+		callers.Wait()
+		require.Equal(t, 2, stats(t, q).Len)
+		require.Equal(t, 2, get(t, q))
+		require.Equal(t, 3, get(t, q))
+		require.NoError(t, q.Join(soon(t)))
+		other, err := natsqueue.Open[int](soon(t), js, "jobs")
+		require.NoError(t, err)
+		callers.Go(func() {
+			_, err := other.Get(soon(t))
+			assert.ErrorIs(t, err, queue.ErrShutdown)
+		})
+		time.Sleep(50 * time.Millisecond)
+		require.NoError(t, q.Shutdown(soon(t), true))
+		callers.Wait()
+		require.NoError(t, q.Close())
+		require.NoError(t, other.Close())
+		require.Equal(t, user.Username == "hears", violations.Load() == 0)
+		require.NoError(t, js.DeleteStream(soon(t), "jobs"))
+	}
 }

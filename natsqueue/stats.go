@@ -12,26 +12,35 @@ type Stats struct {
 	Shutdown bool // Shutdown was called
 }
 
-// Stats returns the queue's figures. The server is asked twice, so that those
-// of a queue in motion need not add up. It returns ctx.Err() if ctx is done,
-// [ErrClosed] if the handle is closed, and an error if the stream was deleted.
+// Stats returns the queue's figures. The server is asked for the stream and for
+// the consumer, one after the other, so that those of a queue in motion may be
+// off by what moved in between; Len + InFlight == Unfinished all the same. It
+// returns ctx.Err() if ctx is done, [ErrClosed] if the handle is closed, and an
+// error if the stream was deleted.
 func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
-	stream, err := q.info(ctx)
-	if err != nil {
-		return Stats{}, err
-	}
-	s := Stats{
-		Cap:        int(max(stream.Config.MaxMsgs, 0)),
-		Unfinished: int(stream.State.Msgs),
-		Shutdown:   isShutdown(stream),
-	}
-	err = q.persist(ctx, func(ctx context.Context) error {
+	var inFlight int
+	err := q.call(ctx, func(ctx context.Context) error {
 		consumer, err := q.consumer.Info(ctx)
 		if err != nil {
 			return err
 		}
-		s.Len, s.InFlight = int(consumer.NumPending), consumer.NumAckPending
+		inFlight = consumer.NumAckPending // and not NumPending: it lags behind what was put
 		return nil
 	})
-	return s, err
+	if err != nil {
+		return Stats{}, err
+	}
+	stream, err := q.info(ctx)
+	if err != nil {
+		return Stats{}, err
+	}
+	unfinished := int(stream.State.Msgs)
+	inFlight = min(inFlight, unfinished)
+	return Stats{
+		Len:        unfinished - inFlight,
+		Cap:        int(max(stream.Config.MaxMsgs, 0)),
+		InFlight:   inFlight,
+		Unfinished: unfinished,
+		Shutdown:   isShutdown(stream),
+	}, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,18 +202,21 @@ func TestTheBodyOfALoopMayTakeAsLongAsItLikes(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name, natsqueue.WithAckWait(2*time.Second))
+	other := open(t, name)
 	fill(t, q, 1)
-	go func() {
-		for range open(t, name).Tasks(soon(t)) {
-			assert.Fail(t, "an item that is being worked on was given to another")
-		}
-	}()
 	require.NoError(t, q.Shutdown(soon(t), false))
+	var idle sync.WaitGroup
 	turns := 0
 	for range q.Tasks(soon(t)) {
 		turns++
+		idle.Go(func() {
+			for range other.Tasks(soon(t)) {
+				assert.Fail(t, "an item that is being worked on was given to another")
+			}
+		})
 		time.Sleep(5 * time.Second)
 	}
+	idle.Wait()
 	require.Equal(t, 1, turns)
 }
 
@@ -268,4 +272,52 @@ func TestCancelledGetsKeepTheOrder(t *testing.T) {
 			require.Equal(t, want+1, get(t, q))
 		}
 	}
+}
+
+// The item has come when the caller finds its context done.
+func TestAGetThatGivesUpHandsItsItemOn(t *testing.T) {
+	t.Parallel()
+	cancelled, cancel := context.WithCancel(background)
+	cancel()
+	q := open(t, newName(t))
+	q.Want()
+	fill(t, q, 1)
+	eventually(t, func() bool { return q.Ready() == 1 }, "the item comes")
+	_, err := q.Await(cancelled)
+	require.Equal(t, context.Canceled, err)
+	task, err := q.Get(within(t, 20*time.Second))
+	require.NoError(t, err, "it waits for its time to acknowledge")
+	require.Equal(t, 2, task.Deliveries())
+	require.NoError(t, task.Done(soon(t)))
+
+	q.Want()
+	q.Want()
+	fill(t, q, 1)
+	eventually(t, func() bool { return q.Ready() == 1 }, "an item comes for one of two")
+	_, err = q.Await(cancelled)
+	require.Equal(t, context.Canceled, err)
+	task, err = q.Await(within(t, 20*time.Second))
+	require.NoError(t, err)
+	require.Equal(t, 1, task.Deliveries(), "the other gets it")
+}
+
+// A loop asks for the next item before the last is acknowledged.
+func TestALoopGoesOnThoughOnlyOneItemMayBeInFlight(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t), natsqueue.WithMaxInFlight(1))
+	fill(t, q, 30)
+	require.NoError(t, q.Shutdown(soon(t), false))
+	var working, done atomic.Int32
+	var workers sync.WaitGroup
+	for range 3 {
+		workers.Go(func() {
+			for range q.Tasks(soon(t)) {
+				assert.EqualValues(t, 1, working.Add(1))
+				working.Add(-1)
+				done.Add(1)
+			}
+		})
+	}
+	workers.Wait()
+	require.EqualValues(t, 30, done.Load())
 }

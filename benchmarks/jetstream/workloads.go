@@ -30,6 +30,11 @@ type contestant struct {
 }
 
 var workloads = []workload{
+	{"Put, take and acknowledge by one goroutine", []contestant{
+		{"client: Publish, Fetch(1), DoubleAck", bareSolo},
+		{"natsqueue: Put, Get, Done", queueSolo},
+		{"local queue: Put, Get, TaskDone", localSolo},
+	}},
 	{fmt.Sprintf("Put from %d goroutines", goroutines), []contestant{
 		{"client: Publish with a message id", barePut},
 		{"natsqueue: Put", queuePut},
@@ -114,6 +119,65 @@ func publish(ctx context.Context, js jetstream.JetStream, name string) error {
 	}
 	_, err = js.Publish(ctx, "natsqueue."+name, data, jetstream.WithMsgID(nuid.Next()))
 	return err
+}
+
+func bareSolo(ctx context.Context, js jetstream.JetStream, items int) (time.Duration, error) {
+	return withQueue(ctx, js, items, func(_ *natsqueue.Queue[string], name string) (time.Duration, error) {
+		consumer, err := js.Consumer(ctx, name, "workers")
+		if err != nil {
+			return 0, err
+		}
+		begin := time.Now()
+		for range items {
+			if err := publish(ctx, js, name); err != nil {
+				return 0, err
+			}
+			msg, err := consumer.Next()
+			if err != nil {
+				return 0, err
+			}
+			if err := work(ctx, msg); err != nil {
+				return 0, err
+			}
+		}
+		return time.Since(begin), nil
+	})
+}
+
+func queueSolo(ctx context.Context, js jetstream.JetStream, items int) (time.Duration, error) {
+	return withQueue(ctx, js, items, func(q *natsqueue.Queue[string], _ string) (time.Duration, error) {
+		begin := time.Now()
+		for range items {
+			if err := q.Put(ctx, item); err != nil {
+				return 0, err
+			}
+			task, err := q.Get(ctx)
+			if err != nil {
+				return 0, err
+			}
+			if err := task.Done(ctx); err != nil {
+				return 0, err
+			}
+		}
+		return time.Since(begin), nil
+	})
+}
+
+func localSolo(ctx context.Context, _ jetstream.JetStream, items int) (time.Duration, error) {
+	q := queue.New[string](items)
+	begin := time.Now()
+	for range items {
+		if err := q.Put(ctx, item); err != nil {
+			return 0, err
+		}
+		if _, err := q.Get(ctx); err != nil {
+			return 0, err
+		}
+		if err := q.TaskDone(); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(begin), nil
 }
 
 func barePut(ctx context.Context, js jetstream.JetStream, items int) (time.Duration, error) {

@@ -1,0 +1,12 @@
+package natsqueue
+
+import "context"
+
+// The two halves of Get, for tests of what happens between them.
+
+func (q *Queue[T]) Want()                                       { q.want() }
+func (q *Queue[T]) Await(ctx context.Context) (*Task[T], error) { return q.await(ctx) }
+func (q *Queue[T]) Ready() int                                  { return q.ready.Len() }
+
+// CloseLine makes the line for room one in which somebody waits for a turn.
+func (q *Queue[T]) CloseLine() { q.line.refused(q.line.join()) }
