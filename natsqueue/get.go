@@ -261,7 +261,7 @@ func (q *Queue[T]) watch() {
 	timer := time.NewTimer(watchTime)
 	defer timer.Stop()
 	var wait backoff
-	var looked time.Time
+	looked := time.Now()
 	for {
 		look := false
 		select {

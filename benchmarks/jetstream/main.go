@@ -64,7 +64,7 @@ func run(out io.Writer, items, rounds int) error {
 		if i == 0 {
 			items /= 10 // one goroutine mostly waits
 		}
-		fmt.Fprintf(out, "%s, items/s, median of %d rounds of %d\n", w.name, rounds, items)
+		fmt.Fprintf(out, "%s, items/s and beside the first, median of %d rounds of %d\n", w.name, rounds, items)
 		rates := make([][]float64, len(w.contestants))
 		for range rounds { // in turns, so that the machine's moods strike all alike
 			for i, c := range w.contestants {
@@ -82,7 +82,7 @@ func run(out io.Writer, items, rounds int) error {
 			if i == 0 {
 				first = median
 			}
-			fmt.Fprintf(out, "  %-44s %10.0f  %5.0f %%\n", c.name, median, 100*median/first)
+			fmt.Fprintf(out, "  %-44s %10.0f  %8.2f\n", c.name, median, median/first)
 		}
 	}
 	return nil
