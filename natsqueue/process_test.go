@@ -306,6 +306,12 @@ func TestAClusterThatLosesItsLeaderLosesNothing(t *testing.T) {
 		}
 		ended <- ctx.Err()
 	}()
+	graceful := openAt(t, at, newName(t), natsqueue.WithReplicas(3))
+	immediate := openAt(t, at, newName(t), natsqueue.WithReplicas(3))
+	fill(t, graceful, 10)
+	fill(t, immediate, 10)
+	inHand, err := immediate.Get(soon(t))
+	require.NoError(t, err)
 	a.run(t)
 	a.until(t, 500)
 	for range 50 {
@@ -317,4 +323,20 @@ func TestAClusterThatLosesItsLeaderLosesNothing(t *testing.T) {
 	servers[leader].kill()
 	a.settle(t)
 	require.NoError(t, <-ended)
+
+	// The two that are left still shut queues down.
+	require.NoError(t, graceful.Shutdown(soon(t), false))
+	require.ErrorIs(t, graceful.Put(soon(t), 11), queue.ErrShutdown)
+	var left []int
+	for item := range graceful.Tasks(soon(t)) {
+		left = append(left, item)
+	}
+	require.Equal(t, upTo(10), left)
+	require.NoError(t, graceful.Join(soon(t)))
+	require.NoError(t, immediate.Shutdown(soon(t), true))
+	require.ErrorIs(t, immediate.TryPut(soon(t), 11), queue.ErrShutdown)
+	require.NoError(t, inHand.Done(soon(t)))
+	require.NoError(t, immediate.Join(soon(t)))
+	_, err = immediate.Get(soon(t))
+	require.ErrorIs(t, err, queue.ErrShutdown)
 }
