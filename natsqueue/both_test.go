@@ -26,6 +26,7 @@ type common interface {
 	Join(ctx context.Context) error
 	Shutdown(ctx context.Context, immediate bool) error
 	figures(t testing.TB) figures
+	putting() int // calls of Put that wait
 }
 
 type figures struct {
@@ -57,6 +58,8 @@ func (q local) figures(testing.TB) figures {
 	return figures{s.Len, s.Cap, s.Unfinished, s.Shutdown}
 }
 
+func (q local) putting() int { return q.Stats().PutWaiting }
+
 type remote struct{ *natsqueue.Queue[int] }
 
 func (q remote) Get(ctx context.Context) (int, func() error, error) {
@@ -71,6 +74,8 @@ func (q remote) figures(t testing.TB) figures {
 	s := stats(t, q.Queue)
 	return figures{s.Len, s.Cap, s.Unfinished, s.Shutdown}
 }
+
+func (q remote) putting() int { return q.InLine() }
 
 // onBoth runs a test on a queue of each kind.
 func onBoth(t *testing.T, capacity int, test func(t *testing.T, q common)) {
@@ -185,7 +190,7 @@ func TestAPutWaitsForRoomAndKeepsItsPlaceInLine(t *testing.T) {
 		var putters sync.WaitGroup
 		for i := range 5 {
 			putters.Go(func() { assert.NoError(t, q.Put(soon(t), i+2)) })
-			time.Sleep(20 * time.Millisecond) // for them to come in this order
+			eventually(t, func() bool { return q.putting() == i+1 }, "it waits in line")
 		}
 		require.Equal(t, queue.ErrFull, q.TryPut(soon(t), 99), "a newcomer got a slot that somebody waits for")
 		for want := range 6 {
@@ -193,6 +198,7 @@ func TestAPutWaitsForRoomAndKeepsItsPlaceInLine(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, want+1, item)
 			require.NoError(t, done())
+			eventually(t, func() bool { return q.putting() == max(0, 4-want) }, "the next is let in")
 		}
 		putters.Wait()
 		require.NoError(t, q.Join(soon(t)))

@@ -10,3 +10,10 @@ func (q *Queue[T]) Ready() int                                  { return q.ready
 
 // CloseLine makes the line for room one in which somebody waits for a turn.
 func (q *Queue[T]) CloseLine() { q.line.refused(q.line.join()) }
+
+// InLine returns how many calls of Put try or wait for their turn.
+func (q *Queue[T]) InLine() int {
+	q.line.mu.Lock()
+	defer q.line.mu.Unlock()
+	return q.line.trying + len(q.line.waiting)
+}

@@ -267,8 +267,10 @@ func (q *Queue[T]) watch() {
 		select {
 		case <-q.closed:
 			return
-		case <-q.events:
-			q.renew()
+		case event := <-q.events:
+			if strings.HasPrefix(event.Subject, leaderElected) {
+				q.renew() // the one before took the requests with it
+			}
 			look = true
 		case status := <-q.connected:
 			if status == nats.CLOSED {
@@ -280,10 +282,11 @@ func (q *Queue[T]) watch() {
 		case <-q.kick:
 			look, wait = true, 0
 		case <-timer.C:
+			look = q.waits() && (q.shutdown.Load() || time.Since(looked) > pullTime)
 			if q.overdue() {
 				q.renew()
+				look = true
 			}
-			look = q.waits() && (q.shutdown.Load() || time.Since(looked) > pullTime)
 		}
 		if look {
 			looked = time.Now()

@@ -14,7 +14,8 @@ import (
 
 // Put stores an item at the end of the queue, and returns when the server has
 // it. If the queue is full, it waits for room, behind the calls that wait
-// already through this handle. The first of them asks again after 1 ms, and then
+// already through this handle; only when there is room for several at once may
+// some of these swap places. The first of them asks again after 1 ms, and then
 // twice as long each time, up to 64 ms; once it has waited for a while it also
 // listens for acknowledgements, and asks at once when it hears of one. (Not at
 // first: of a busy queue the server would tell it each one.)

@@ -103,7 +103,7 @@ func TestAPutThatGivesUpLeavesTheLineToTheNext(t *testing.T) {
 	var putters sync.WaitGroup
 	for i, ctx := range []context.Context{first, second, soon(t)} {
 		putters.Go(func() { errs[i] = q.Put(ctx, i+2) })
-		time.Sleep(30 * time.Millisecond)
+		eventually(t, func() bool { return q.InLine() == i+1 }, "it waits in line")
 	}
 	cancelSecond() // waits behind the first
 	cancelFirst()  // polls

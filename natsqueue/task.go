@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -72,19 +73,37 @@ func (t *Task[T]) Retry(ctx context.Context, delay time.Duration) error {
 // both, comes again, and can be rejected again: it is a dead letter but once.
 func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 	return t.settle(ctx, func(ctx context.Context) error {
-		letter := nats.Msg{
-			Subject: subjectRoot + t.q.name + deadSuffix,
-			Data:    t.msg.Data,
-			Header:  nats.Header{ReasonHeader: {reason}},
+		letter, err := t.deadLetter(reason)
+		if err != nil {
+			return err
 		}
-		for key, values := range t.msg.Header { // with the message's identity
-			letter.Header[key] = values
-		}
-		if _, err := t.q.js.PublishMsg(ctx, &letter, jetstream.WithRetryAttempts(0)); err != nil {
+		if _, err := t.q.js.PublishMsg(ctx, letter, jetstream.WithRetryAttempts(0)); err != nil {
 			return err
 		}
 		return t.answer(ctx, term)
 	})
+}
+
+// deadLetter returns a copy of the message, of the same identity. One that was
+// not put by this package may have none, and gets its place in the stream.
+func (t *Task[T]) deadLetter(reason string) (*nats.Msg, error) {
+	letter := &nats.Msg{
+		Subject: subjectRoot + t.q.name + deadSuffix,
+		Data:    t.msg.Data,
+		Header:  maps.Clone(t.msg.Header),
+	}
+	if letter.Header == nil {
+		letter.Header = nats.Header{}
+	}
+	letter.Header[ReasonHeader] = []string{reason}
+	if letter.Header.Get(jetstream.MsgIDHeader) == "" {
+		meta, err := t.msg.Metadata()
+		if err != nil {
+			return nil, err
+		}
+		letter.Header.Set(jetstream.MsgIDHeader, meta.Stream+":"+strconv.FormatUint(meta.Sequence.Stream, 10))
+	}
+	return letter, nil
 }
 
 // Extend tells the server that the item is still being worked on: its time to

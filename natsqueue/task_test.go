@@ -124,18 +124,25 @@ func TestARejectedItemIsADeadLetter(t *testing.T) {
 
 func TestAnItemWhoseRejectionFailedHalfwayIsOneDeadLetter(t *testing.T) {
 	t.Parallel()
-	name := newName(t)
-	f := &faulty{err: errors.New("the connection breaks"), stores: true}
-	q := openFaulty(t, name, f)
-	require.NoError(t, q.Put(soon(t), 1))
-	task, err := q.Get(soon(t))
-	require.NoError(t, err)
-	f.faults.Store(1)
-	require.Equal(t, f.err, task.Reject(soon(t), "no"))
-	require.Equal(t, 1, stats(t, q).Unfinished)
-	require.NoError(t, task.Reject(soon(t), "no"))
-	require.NoError(t, q.Join(soon(t)))
-	require.Len(t, deadLetters(t, name), 1)
+	for _, ours := range []bool{true, false} {
+		name := newName(t)
+		f := &faulty{err: errors.New("the connection breaks"), stores: true}
+		q := openFaulty(t, name, f)
+		if ours {
+			require.NoError(t, q.Put(soon(t), 1))
+		} else { // put by somebody else, without an identity
+			_, err := f.Publish(soon(t), "natsqueue."+name, []byte("1"))
+			require.NoError(t, err)
+		}
+		task, err := q.Get(soon(t))
+		require.NoError(t, err)
+		f.faults.Store(1)
+		require.Equal(t, f.err, task.Reject(soon(t), "no"))
+		require.Equal(t, 1, stats(t, q).Unfinished)
+		require.NoError(t, task.Reject(soon(t), "no"))
+		require.NoError(t, q.Join(soon(t)))
+		require.Len(t, deadLetters(t, name), 1)
+	}
 }
 
 func TestAMessageThatCantBeDecodedIsADeadLetterAndHoldsUpNobody(t *testing.T) {
