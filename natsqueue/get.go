@@ -272,8 +272,8 @@ func (q *Queue[T]) watch() {
 				q.renew() // the one before took the requests with it
 			}
 			look = true
-		case status := <-q.connected:
-			if status == nats.CLOSED {
+		case status, ok := <-q.connected:
+			if !ok || status == nats.CLOSED {
 				q.end(nats.ErrConnectionClosed)
 				return
 			}

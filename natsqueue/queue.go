@@ -106,6 +106,7 @@ type Queue[T any] struct {
 
 	stream   jetstream.Stream
 	consumer jetstream.Consumer
+	dead     jetstream.StreamConfig // of the dead-letter stream
 	ackWait  time.Duration
 
 	line     line          // calls of Put
@@ -176,8 +177,9 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 	}
 	q.shutdown.Store(isShutdown(info))
 
-	if _, err := q.js.Stream(ctx, q.name+deadSuffix); errors.Is(err, jetstream.ErrStreamNotFound) {
-		if _, err := q.js.CreateStream(ctx, c.deadLetters(q.name, info.Config)); err != nil {
+	q.dead = c.deadLetters(q.name, info.Config)
+	if _, err := q.js.Stream(ctx, q.dead.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
+		if _, err := q.js.CreateStream(ctx, q.dead); err != nil {
 			return err
 		}
 	} else if err != nil {

@@ -77,7 +77,11 @@ func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := t.q.js.PublishMsg(ctx, letter, jetstream.WithRetryAttempts(0)); err != nil {
+		_, err = t.q.js.PublishMsg(ctx, letter, jetstream.WithRetryAttempts(0))
+		if errors.Is(err, jetstream.ErrNoStreamResponse) { // somebody deleted the stream, together with its letters
+			_, _ = t.q.js.CreateStream(ctx, t.q.dead)
+		}
+		if err != nil {
 			return err
 		}
 		return t.answer(ctx, term)

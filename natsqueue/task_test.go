@@ -328,3 +328,15 @@ func TestALoopGoesOnThoughOnlyOneItemMayBeInFlight(t *testing.T) {
 	workers.Wait()
 	require.EqualValues(t, 30, done.Load())
 }
+
+func TestTheDeadLetterStreamIsMadeAnewWhenItIsGone(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name)
+	require.NoError(t, connect(t, shared.ClientURL()).DeleteStream(soon(t), name+"_dead"))
+	fill(t, q, 1)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	require.NoError(t, task.Reject(soon(t), "no"))
+	require.Len(t, deadLetters(t, name), 1)
+}

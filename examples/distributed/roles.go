@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -90,30 +91,32 @@ func connect(ctx context.Context, servers, name string, opts ...natsqueue.Option
 
 // produce puts jobs, and prints each that the servers have.
 func produce() error {
-	p, err := readPart()
-	if err != nil {
-		return err
-	}
-	ctx := context.Background()
-	q, nc, err := connect(ctx, p.Servers, p.Queue)
-	if err != nil {
-		return err
-	}
-	defer nc.Close()
-	defer q.Close()
-	for i := range p.Items {
-		j := job{Producer: p.Producer, Number: i}
-		if err := q.Put(ctx, j); err != nil {
-			return err
+	return withQueue(func(ctx context.Context, p part, q *natsqueue.Queue[job]) error {
+		for i := range p.Items {
+			j := job{Producer: p.Producer, Number: i}
+			if err := q.Put(ctx, j); err != nil {
+				return err
+			}
+			fmt.Println(j)
+			time.Sleep(p.Every)
 		}
-		fmt.Println(j)
-		time.Sleep(p.Every)
-	}
-	return nil
+		return nil
+	})
 }
 
 // work prints each job that it has worked on, until the queue is shut down.
 func work() error {
+	return withQueue(func(ctx context.Context, p part, q *natsqueue.Queue[job]) error {
+		for j := range q.Tasks(ctx) {
+			time.Sleep(p.Every)
+			fmt.Println(j)
+		}
+		return nil
+	})
+}
+
+// withQueue plays a role that needs the queue.
+func withQueue(play func(ctx context.Context, p part, q *natsqueue.Queue[job]) error) error {
 	p, err := readPart()
 	if err != nil {
 		return err
@@ -124,12 +127,7 @@ func work() error {
 		return err
 	}
 	defer nc.Close()
-	defer q.Close()
-	for j := range q.Tasks(ctx) {
-		time.Sleep(p.Every)
-		fmt.Println(j)
-	}
-	return nil
+	return errors.Join(play(ctx, p, q), q.Close())
 }
 
 // serve is one server of the cluster.
