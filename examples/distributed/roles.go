@@ -104,12 +104,15 @@ func produce() error {
 	})
 }
 
-// work prints each job that it has worked on, until the queue is shut down.
+// work prints each job that it works on, until the queue is shut down. What it
+// does for a job shows before it is through with it, so that a job in whose
+// second half it is killed shows twice.
 func work() error {
 	return withQueue(func(ctx context.Context, p part, q *natsqueue.Queue[job]) error {
 		for j := range q.Tasks(ctx) {
-			time.Sleep(p.Every)
+			time.Sleep(p.Every / 2)
 			fmt.Println(j)
+			time.Sleep(p.Every / 2)
 		}
 		return nil
 	})

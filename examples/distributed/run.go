@@ -41,7 +41,7 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 	}
 	defer nc.Close()
 	defer func() { err = errors.Join(err, q.Close(), deleteQueue(nc, s.name)) }()
-	s.say("a queue of 100 on %d servers", c.replicas)
+	s.say("a queue with room for 100, replicas: %d", c.replicas)
 	return s.play(ctx, q, nc)
 }
 
