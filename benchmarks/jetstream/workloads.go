@@ -250,7 +250,11 @@ func iterate(ctx context.Context, js jetstream.JetStream, name string, items int
 	if err != nil {
 		return err
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(goroutines))
+	messages, err := consumer.Messages(jetstream.PullMaxMessages(goroutines),
+		// Now and then the iterator waits for messages that it did not ask for.
+		// Let it see that after a second, not after half a minute.
+		jetstream.PullExpiry(2*time.Second), jetstream.PullHeartbeat(500*time.Millisecond),
+		jetstream.WithMessagesErrOnMissingHeartbeat(false))
 	if err != nil {
 		return err
 	}
