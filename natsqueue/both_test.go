@@ -2,6 +2,7 @@ package natsqueue_test
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"sync"
 	"sync/atomic"
@@ -404,4 +405,35 @@ func TestContextsThatEndAtOnceLoseNothing(t *testing.T) {
 		require.EqualValues(t, items, got.Load())
 		require.EqualValues(t, items*(items+1)/2, sum.Load())
 	})
+}
+
+func TestNoPutSlipsThroughAnImmediateShutdown(t *testing.T) {
+	for range 10 {
+		t.Run("", func(t *testing.T) {
+			onBoth(t, 3, func(t *testing.T, q common) {
+				fillCommon(t, q, 3)
+				var putters sync.WaitGroup
+				var refused atomic.Int64
+				ctx := soon(t)
+				for range 8 {
+					putters.Go(func() {
+						for {
+							err := q.TryPut(ctx, 9)
+							if errors.Is(err, queue.ErrFull) {
+								refused.Add(1)
+								continue
+							}
+							assert.ErrorIs(t, err, queue.ErrShutdown)
+							return
+						}
+					})
+				}
+				eventually(t, func() bool { return refused.Load() > 20 }, "they try")
+				require.NoError(t, q.Shutdown(soon(t), true))
+				require.Zero(t, q.figures(t).Unfinished)
+				putters.Wait()
+				require.Zero(t, q.figures(t).Unfinished)
+			})
+		})
+	}
 }

@@ -72,7 +72,7 @@ func (q *Queue[T]) await(ctx context.Context) (*Task[T], error) {
 // Invariants, while mu is not held:
 //
 //	each caller in Get or Tasks is counted in wanted, or has a message in ready or in hand
-//	wanted > 0 implies asked > 0 or returning > 0 or lost
+//	wanted > 0 implies asked > 0 or returning > 0 or lost or cause != nil
 type intake struct {
 	mu        sync.Mutex
 	wanted    int                    // callers that no message has come for
@@ -140,7 +140,7 @@ func (q *Queue[T]) want() {
 	q.ask()
 	q.mu.Unlock()
 	if q.shutdown.Load() {
-		signal(q.kick) // there may be none any more
+		signal(q.kick) // it may wait for nothing
 	}
 }
 
@@ -280,7 +280,7 @@ func (q *Queue[T]) watch() {
 			q.renew()
 			look = true
 		case <-q.kick:
-			look, wait = true, 0
+			wait = 0 // and look in a moment, unless somebody asks again first: then items still come
 		case <-timer.C:
 			look = q.waits() && (q.shutdown.Load() || time.Since(looked) > pullTime)
 			if q.overdue() {

@@ -72,12 +72,14 @@ func (q *Queue[T]) seal(ctx context.Context) error {
 	return q.update(ctx, func(c *jetstream.StreamConfig) { c.Sealed = true })
 }
 
-// drop takes all messages out of the queue. First its subject is moved away, so
-// that no more come, and the stream is marked, so that those who find nobody
-// there know why. A sealed stream can't be purged, so that comes before the seal.
+// drop takes all messages out of the queue. A sealed stream can't be purged, so
+// this comes before the seal, and the stream must refuse messages in another way
+// first: by their size, which is looked at when a message is stored. (Were the
+// subject moved away, those under way would still come in after the purge.) The
+// mark tells those who are refused that it is not for their size.
 func (q *Queue[T]) drop(ctx context.Context) error {
 	err := q.update(ctx, func(c *jetstream.StreamConfig) {
-		c.Subjects = []string{subjectRoot + q.name + ".shutdown"}
+		c.MaxMsgSize = 1
 		c.Metadata = maps.Clone(c.Metadata)
 		c.Metadata[shutdownKey] = "immediate"
 	})

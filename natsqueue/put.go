@@ -108,8 +108,8 @@ func (q *Queue[T]) publish(ctx context.Context, msg *nats.Msg) error {
 		case errorCode(err) == errSealed:
 			q.noticeShutdown()
 			return queue.ErrShutdown
-		case errors.Is(err, jetstream.ErrNoStreamResponse):
-			return q.whyNobodyAnswers(ctx)
+		case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
+			return q.orShutdown(ctx, err)
 		case errors.Is(err, nats.ErrMaxPayload):
 			return fmt.Errorf("natsqueue: put: %w", err)
 		}
@@ -124,16 +124,16 @@ func isFull(err error) bool {
 	return errors.As(err, &api) && api.ErrorCode == 10077 && api.Description == "maximum messages exceeded"
 }
 
-// whyNobodyAnswers tells a queue that was shut down or deleted from one whose
-// leader is being elected.
-func (q *Queue[T]) whyNobodyAnswers(ctx context.Context) error {
-	info, err := q.stream.Info(ctx)
-	if err != nil {
-		return err
+// orShutdown returns err, unless its reason is that the queue is being shut down
+// or was deleted.
+func (q *Queue[T]) orShutdown(ctx context.Context, err error) error {
+	info, infoErr := q.stream.Info(ctx)
+	if infoErr != nil {
+		return infoErr
 	}
 	if isShutdown(info) {
 		q.noticeShutdown()
 		return queue.ErrShutdown
 	}
-	return jetstream.ErrNoStreamResponse
+	return err
 }

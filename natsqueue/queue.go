@@ -46,7 +46,7 @@
 // queue retention and the consumer "workers". Its dead letters are in the
 // stream name_dead, a copy of each message with the reason in the header
 // [ReasonHeader]; nobody removes them but you. Deleting the two streams deletes
-// the queue. The server must be of version 2.11 or later.
+// the queue. The package is tested with version 2.15 of the server.
 //
 // # Failures
 //
@@ -111,7 +111,7 @@ type Queue[T any] struct {
 
 	line     line          // calls of Put
 	shutdown atomic.Bool   // the queue is known to be shut down
-	kick     chan struct{} // makes watch look at the stream at once
+	kick     chan struct{} // makes watch look at the stream soon
 
 	closing sync.Once
 	closed  chan struct{}
@@ -178,12 +178,15 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 	q.shutdown.Store(isShutdown(info))
 
 	q.dead = c.deadLetters(q.name, info.Config)
-	if _, err := q.js.Stream(ctx, q.dead.Name); errors.Is(err, jetstream.ErrStreamNotFound) {
-		if _, err := q.js.CreateStream(ctx, q.dead); err != nil {
-			return err
-		}
-	} else if err != nil {
+	dead, err := q.js.Stream(ctx, q.dead.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		dead, err = q.js.CreateStream(ctx, q.dead)
+	}
+	if err != nil {
 		return err
+	}
+	if dead.CachedInfo().Config.Metadata[ownerKey] != q.dead.Metadata[ownerKey] {
+		return fmt.Errorf("there is a stream %s that is not for its dead letters", q.dead.Name)
 	}
 
 	q.consumer, err = q.stream.Consumer(ctx, consumerName)

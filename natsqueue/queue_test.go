@@ -76,6 +76,11 @@ func TestOpenRefusesAStreamThatIsNotTheQueueAskedFor(t *testing.T) {
 	require.NoError(t, err)
 	_, err = natsqueue.Open[int](soon(t), js, other)
 	require.ErrorContains(t, err, "not a queue")
+	third := newName(t)
+	_, err = js.CreateStream(soon(t), jetstream.StreamConfig{Name: third + "_dead", Subjects: []string{third}})
+	require.NoError(t, err)
+	_, err = natsqueue.Open[int](soon(t), js, third)
+	require.ErrorContains(t, err, "not for its dead letters")
 }
 
 func TestOpenRefusesAServerWithoutJetStreamAndWaitsForOneThatIsAway(t *testing.T) {
