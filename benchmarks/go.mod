@@ -2,7 +2,10 @@ module github.com/boundq/queue/benchmarks
 
 go 1.26.0
 
-replace github.com/boundq/queue => ../
+replace (
+	github.com/boundq/queue => ../
+	github.com/boundq/queue/natsqueue => ../natsqueue
+)
 
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
@@ -47,5 +50,3 @@ require (
 	k8s.io/klog/v2 v2.140.0 // indirect
 	k8s.io/utils v0.0.0-20260626114624-be93311217bd // indirect
 )
-
-replace github.com/boundq/queue/natsqueue => ../natsqueue

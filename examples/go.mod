@@ -4,6 +4,7 @@ go 1.26.0
 
 replace (
 	github.com/boundq/queue => ../
+	github.com/boundq/queue/natsqueue => ../natsqueue
 	github.com/boundq/queue/promqueue => ../promqueue
 )
 
@@ -65,5 +66,3 @@ require (
 	golang.org/x/xerrors v0.0.0-20240903120638-7835f813f4da // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
-
-replace github.com/boundq/queue/natsqueue => ../natsqueue
