@@ -1,0 +1,200 @@
+// Command faults shows that the queue's tests notice the faults for which other
+// queues are known. It builds each fault of a table into the code, runs the test
+// that is there for its class, and expects it to fail.
+//
+//	go run ./verification/faults          # all
+//	go run ./verification/faults -short   # the first of each class
+//	go run ./verification/faults -run 17  # those of class 17
+//
+// A test that hangs has noticed the fault too, be it that its own watchdog or
+// the limit on its time ends it. The program ends with status 1 if a test passes
+// in spite of the fault, or if the code that the table changes is not there.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/boundq/queue/verification/internal/changed"
+)
+
+func main() {
+	short := flag.Bool("short", false, "try only the first fault of each class")
+	only := flag.Int("run", 0, "try only faults of the class with this `number`")
+	workers := flag.Int("workers", 2, "how many faults are tried at a time")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Stdout, *short, *only, *workers); err != nil {
+		fmt.Fprintln(os.Stderr, "faults:", err)
+		os.Exit(1)
+	}
+}
+
+// A trial is a fault and what came of it.
+type trial struct {
+	class int // from 1 on
+	fault
+	result string
+	err    error
+	took   time.Duration
+}
+
+func run(ctx context.Context, out io.Writer, short bool, only, workers int) error {
+	root, err := changed.Root(ctx)
+	if err != nil {
+		return err
+	}
+	var trials []*trial
+	for i, c := range classes {
+		for j, f := range c.faults {
+			if (only == 0 || only == i+1) && (!short || j == 0) {
+				trials = append(trials, &trial{class: i + 1, fault: f})
+			}
+		}
+	}
+	usual, err := passing(ctx, root, trials)
+	if err != nil {
+		return err
+	}
+	queue := make(chan *trial)
+	var all sync.WaitGroup
+	for range workers {
+		all.Go(func() {
+			for t := range queue {
+				began := time.Now()
+				t.result, t.err = t.try(ctx, root, 5*time.Second+5*usual[t.test])
+				t.took = time.Since(began)
+			}
+		})
+	}
+	for _, t := range trials {
+		queue <- t
+	}
+	close(queue)
+	all.Wait()
+	return report(out, trials)
+}
+
+func report(out io.Writer, trials []*trial) error {
+	class, wrong := 0, 0
+	for _, t := range trials {
+		if t.class != class {
+			class = t.class
+			fmt.Fprintf(out, "%2d %s\n", class, classes[class-1].name)
+		}
+		result := t.result
+		if t.err != nil {
+			wrong++
+			result = "WRONG: " + t.err.Error()
+		}
+		fmt.Fprintf(out, "   %-58s %s: %s (%.1f s)\n", t.what, t.test, result, t.took.Seconds())
+	}
+	if wrong > 0 {
+		return fmt.Errorf("%d of %d faults: not as expected", wrong, len(trials))
+	}
+	fmt.Fprintf(out, "%d faults, each noticed by the test that is there for it\n", len(trials))
+	return nil
+}
+
+var ended = regexp.MustCompile(`(?m)^--- PASS: (\w+) \(([0-9.]+)s\)$`)
+
+// passing runs the tests of all trials on the code as it is, on which they must
+// pass, and returns how long each took.
+func passing(ctx context.Context, root string, trials []*trial) (map[string]time.Duration, error) {
+	var names []string
+	for _, t := range trials {
+		names = append(names, t.test)
+	}
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-v", "-run", "^("+strings.Join(names, "|")+")$", ".")
+	cmd.Dir = root
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("the tests fail without any fault: %w\n%s", err, output)
+	}
+	usual := make(map[string]time.Duration)
+	for _, match := range ended.FindAllStringSubmatch(string(output), -1) {
+		seconds, err := strconv.ParseFloat(match[2], 64)
+		if err != nil {
+			return nil, err
+		}
+		usual[match[1]] = time.Duration(seconds * float64(time.Second))
+	}
+	for _, name := range names {
+		if _, ran := usual[name]; !ran {
+			return nil, fmt.Errorf("there is no test %s", name)
+		}
+	}
+	return usual, nil
+}
+
+// try builds the fault in and runs its test, which must fail.
+func (t *trial) try(ctx context.Context, root string, limit time.Duration) (string, error) {
+	code, err := t.apply(root)
+	if err != nil {
+		return "", err
+	}
+	dir, err := os.MkdirTemp("", "faults")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	overlay, err := changed.Overlay(dir, code)
+	if err != nil {
+		return "", err
+	}
+	program := filepath.Join(dir, "queue.test")
+	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", program, ".")
+	cmd.Dir = root
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("the fault does not compile: %w\n%s", err, output)
+	}
+	cmd = exec.CommandContext(ctx, program, "-test.run", "^"+t.test+"$", "-test.failfast", "-test.timeout", limit.String())
+	cmd.Dir = root
+	output, err := cmd.CombinedOutput()
+	switch text := string(output); {
+	case err == nil:
+		return "", fmt.Errorf("the test passes")
+	case strings.Contains(text, "panic: test timed out"), strings.Contains(text, "panic: somebody hangs"):
+		return "hangs", nil
+	case strings.Contains(text, "deadlock"):
+		return "deadlocks", nil
+	case strings.Contains(text, "--- FAIL: "+t.test):
+		return "fails", nil
+	case strings.Contains(text, "panic: "), strings.Contains(text, "fatal error: "):
+		return "panics", nil
+	default:
+		return "", fmt.Errorf("the test does not end as one that fails: %w\n%s", err, text)
+	}
+}
+
+// apply returns the code of the files that the fault changes, by their path.
+func (f fault) apply(root string) (map[string]string, error) {
+	code := make(map[string]string)
+	for _, e := range f.edits {
+		path := filepath.Join(root, filepath.FromSlash(e.file))
+		if code[path] == "" {
+			src, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			code[path] = string(src)
+		}
+		if n := strings.Count(code[path], e.old); n != 1 {
+			return nil, fmt.Errorf("%s holds this %d times, not once:\n%s", e.file, n, e.old)
+		}
+		code[path] = strings.Replace(code[path], e.old, e.new, 1)
+	}
+	return code, nil
+}
