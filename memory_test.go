@@ -94,6 +94,7 @@ func TestACancelledCallLeavesNothingBehind(t *testing.T) {
 				q := newQueue(1)
 				require.NoError(t, q.TryPut(&payload{}))
 				items, pointers := payloads(3)
+				batch := []*payload{items[1]}
 				var errs [3]error
 				for i := range errs {
 					ctx, cancel := context.WithCancel(context.WithValue(background, key{}, items[2]))
@@ -102,7 +103,7 @@ func TestACancelledCallLeavesNothingBehind(t *testing.T) {
 						case 0:
 							errs[i] = q.Put(ctx, items[0])
 						case 1:
-							_, errs[i] = q.PutBatch(ctx, items[1:2])
+							_, errs[i] = q.PutBatch(ctx, batch)
 						case 2:
 							errs[i] = q.Join(ctx)
 						}

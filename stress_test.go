@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -93,14 +94,14 @@ func TestNoItemIsLostOrDoubledThoughContextsEndAsItIsHandedOver(t *testing.T) {
 	})
 }
 
-// One slot is freed, or one item put, in the instant in which the first of two
-// parked calls is cancelled: whichever comes first, the second call goes on if
+// One slot is freed, or one item put, when the first of two parked calls has been
+// cancelled, is being cancelled, or has not been yet: the second call goes on if
 // the first did not use it.
 func TestACancelledCallSwallowsNoWakeUp(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		for _, gets := range []bool{false, true} {
-			for _, cancelFirst := range []bool{false, true} {
-				t.Run(fmt.Sprintf("gets %v, cancelled first %v", gets, cancelFirst), func(t *testing.T) {
+			for _, event := range []string{"gone", "cancelled", "served"} {
+				t.Run(fmt.Sprintf("gets %v, the first was %s", gets, event), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						q := o.make(1)
 						call := func(ctx context.Context, item int) error { return q.Put(ctx, item) }
@@ -115,26 +116,33 @@ func TestACancelledCallSwallowsNoWakeUp(t *testing.T) {
 							require.NoError(t, q.TryPut(1))
 						}
 						ctx, cancel := context.WithCancel(background)
+						defer cancel()
 						first, second := make(chan error, 1), make(chan error, 1)
 						go func() { first <- call(ctx, 2) }()
 						synctest.Wait()
 						go func() { second <- call(background, 3) }()
 						synctest.Wait()
-						if cancelFirst {
-							cancel()
-							serve()
-						} else {
-							serve()
+						if event != "served" {
 							cancel()
 						}
+						if event == "gone" {
+							synctest.Wait()
+						}
+						serve()
+						cancel()
 						synctest.Wait()
 						check(t, q)
-						if !cancelFirst {
-							require.NoError(t, <-first, "a call that was served keeps what it was given")
+						switch err := <-first; event {
+						case "gone":
+							require.Equal(t, context.Canceled, err)
+						case "served":
+							require.NoError(t, err, "a call that was served keeps what it was given")
 							require.Empty(t, second)
 							serve()
-						} else if err := <-first; err == nil {
-							serve() // it was served before it saw the cancellation
+						default:
+							if err == nil {
+								serve() // it was served before it saw the cancellation
+							}
 						}
 						require.NoError(t, <-second)
 					})
@@ -232,6 +240,57 @@ func TestManyCallsCancelledAndServedAtOnceAllReturn(t *testing.T) {
 			check(t, q)
 			s := q.Stats()
 			require.Zero(t, s.PutWaiting+s.GetWaiting)
+		}
+	})
+}
+
+// Each call is served just after it was cancelled.
+func TestParkedCallsCancelledAndServedAtOnceAllReturn(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		const callers = 50
+		for name, do := range map[string]struct {
+			call  func(q *queue.Queue[int], ctx context.Context)
+			serve func(q *queue.Queue[int])
+		}{
+			"Get, by a Put each": {
+				func(q *queue.Queue[int], ctx context.Context) { _, _ = q.Get(ctx) },
+				func(q *queue.Queue[int]) { _ = q.TryPut(1) },
+			},
+			"Get, by a batch": {
+				func(q *queue.Queue[int], ctx context.Context) { _, _ = q.Get(ctx) },
+				func(q *queue.Queue[int]) { _, _ = q.PutBatch(background, upTo(2)) },
+			},
+			"Put, by a Get each": {
+				func(q *queue.Queue[int], ctx context.Context) { _ = q.Put(ctx, 1) },
+				func(q *queue.Queue[int]) { _, _ = q.TryGet() },
+			},
+		} {
+			t.Run(name, func(t *testing.T) {
+				for range stressRounds(20) {
+					q := o.make(callers)
+					if name[:3] == "Put" {
+						q = o.filled(t, callers, callers)
+					}
+					var cancels [callers]context.CancelFunc
+					var all sync.WaitGroup
+					for i := range callers {
+						var ctx context.Context
+						ctx, cancels[i] = context.WithCancel(background)
+						all.Go(func() { do.call(q, ctx) })
+						for s := q.Stats(); s.PutWaiting+s.GetWaiting <= i; s = q.Stats() {
+							runtime.Gosched()
+						}
+					}
+					within(time.Minute, func() {
+						for _, cancel := range cancels {
+							cancel() // of the call that is first in line, which has no time to leave it
+							do.serve(q)
+						}
+						all.Wait()
+					})
+					check(t, q)
+				}
+			})
 		}
 	})
 }
@@ -347,12 +406,17 @@ func TestEveryPutInAStormOfShutdownsIsInOrRefused(t *testing.T) {
 
 func TestAnItemPutJustBeforeTheShutdownIsGottenStill(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
-		for range stressRounds(500) {
+		for round := range stressRounds(500) {
 			q := o.make(1)
-			go func() {
+			end := func() {
 				_ = q.Put(background, 1)
 				q.Shutdown(false)
-			}()
+			}
+			if round%2 == 0 {
+				end() // the item waits, and is not handed over
+			} else {
+				go end()
+			}
 			item, err := q.Get(background)
 			require.NoError(t, err)
 			require.Equal(t, 1, item)
@@ -362,24 +426,28 @@ func TestAnItemPutJustBeforeTheShutdownIsGottenStill(t *testing.T) {
 	})
 }
 
-// Every capacity from 1 to 5, every position of the first item, and every string
-// of eight operations.
+// Every capacity from 1 to 5, every position of the first item in the store's
+// first chunk of eight, and every string of eight operations.
 func TestAShortQueueDoesWhatASliceDoesFromEveryPosition(t *testing.T) {
-	const length = 8
+	const length, positions = 8, 8
 	forEachOrder(t, func(t *testing.T, o order) {
 		programs := 1
 		for range length {
 			programs *= 3
 		}
 		for capacity := 1; capacity <= 5; capacity++ {
-			for position := range capacity + 1 {
+			for position := range positions {
 				for program := range programs {
 					q := o.make(capacity)
 					var slice []int
 					next := 0
-					for range position {
-						require.NoError(t, q.TryPut(0))
-						_, _ = q.TryGet()
+					if position > 0 {
+						for range capacity + position {
+							_, _, _ = q.ForcePut(0)
+						}
+						for q.Len() > 0 {
+							_, _ = q.TryGet()
+						}
 					}
 					for rest, step := program, 0; step < length; step++ {
 						next++
@@ -463,7 +531,7 @@ func TestWhoPutsBackWhatItTookIsNeverRefused(t *testing.T) {
 		var all sync.WaitGroup
 		for range capacity {
 			all.Go(func() {
-				for range stressRounds(3000) {
+				for range stressRounds(50_000) {
 					item, err := q.TryGet()
 					if !assert.NoError(t, err) || !assert.NoError(t, q.TryPut(item)) {
 						return

@@ -89,7 +89,7 @@ var classes = []class{
 	{"the waker blocks while it holds the lock", []fault{
 		{
 			"Put hands over under the lock, to a channel without room",
-			"TestManyCallsCancelledAndServedAtOnceAllReturn",
+			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
 			[]edit{
 				{waitGo, "make(chan struct{}, 1)", "make(chan struct{})"},
 				{queueGo, "q.mu.Unlock()\n\t\tw.ready <- struct{}{}", "w.ready <- struct{}{}\n\t\tq.mu.Unlock()"},
@@ -97,7 +97,7 @@ var classes = []class{
 		},
 		{
 			"a call wakes those that it served under the lock, through a channel without room",
-			"TestManyCallsCancelledAndServedAtOnceAllReturn",
+			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
 			[]edit{
 				{waitGo, "make(chan struct{}, 1)", "make(chan struct{})"},
 				{waitGo, "q.served = nil\n\tq.mu.Unlock()\n\tfor w != nil {", "q.served = nil\n\tdefer q.mu.Unlock()\n\tfor w != nil {"},
@@ -167,14 +167,14 @@ var classes = []class{
 		{
 			"a Put that comes too late panics",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
-			one(queueGo, "\tif !q.full() {\n\t\tq.add(item)\n\t\treturn nil\n\t}\n\tq.putBlocked++",
-				"\tif !q.full() {\n\t\tq.add(item)\n\t\treturn nil\n\t}\n\tif q.capacity == 2 {\n\t\tpanic(\"full\")\n\t}\n\tq.putBlocked++"),
+			one(queueGo, "\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn ErrShutdown\n\t}\n\tif !q.full() {\n\t\tq.add(item)\n\t\treturn nil\n\t}\n\tq.putBlocked++",
+				"\tif q.shutdown {\n\t\tq.unlock()\n\t\tpanic(ErrShutdown)\n\t}\n\tif !q.full() {\n\t\tq.add(item)\n\t\treturn nil\n\t}\n\tq.putBlocked++"),
 		},
 		{
 			"a PutBatch that comes too late goes in, and hears that it did not",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
-			one(batchGo, "\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn 0, ErrShutdown\n\t}\n\tn = q.handOver(items)",
-				"\tif q.shutdown {\n\t\tq.storeAll(items)\n\t\tq.unlock()\n\t\treturn 0, ErrShutdown\n\t}\n\tn = q.handOver(items)"),
+			one(batchGo, "\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn 0, ErrShutdown\n\t}\n\tif q.getters",
+				"\tif q.shutdown {\n\t\tq.storeAll(items)\n\t\tq.unlock()\n\t\treturn 0, ErrShutdown\n\t}\n\tif q.getters"),
 		},
 	}},
 	{"the last item is lost at the shutdown", []fault{
@@ -361,17 +361,17 @@ var classes = []class{
 		{
 			"compare panics as a put stores its item",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "defer q.unlockUnless(&done)\n\tq.heap.Push(item)", "q.heap.Push(item)"),
+			one(priorityGo, "defer q.unlockUnless(&done)\n\tq.heap.Push(item)", "_ = done\n\tq.heap.Push(item)"),
 		},
 		{
 			"compare panics as a Get takes its item",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "defer q.unlockUnless(&done)\n\titem := q.heap.Pop()", "item := q.heap.Pop()"),
+			one(priorityGo, "defer q.unlockUnless(&done)\n\titem := q.heap.Pop()", "_ = done\n\titem := q.heap.Pop()"),
 		},
 		{
 			"compare panics as an item is evicted",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "defer q.unlockUnless(&done)\n\tevicted = q.heap.Exchange(item)", "evicted = q.heap.Exchange(item)"),
+			one(priorityGo, "defer q.unlockUnless(&done)\n\tevicted = q.heap.Exchange(item)", "_ = done\n\tevicted = q.heap.Exchange(item)"),
 		},
 		{
 			"compare panics in the middle of a batch, whose items are gone",
