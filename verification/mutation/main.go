@@ -1,77 +1,48 @@
 // Command mutation tests the tests: it changes the queue's code in many small
 // ways, one at a time, runs the queue's tests on each of these mutants, and
-// reports those that no test fails on.
+// reports those on which no test fails.
 //
-//	go run ./verification/mutation                # all, some minutes
-//	go run ./verification/mutation -sample 200    # some, chosen at random
-//	go run ./verification/mutation -match wait.go # those of a file, or of a function
+//	go run ./verification/mutation                  # all, some minutes
+//	go run ./verification/mutation -sample 200      # some, chosen at random
+//	go run ./verification/mutation -match '^wait.go' # those of a file
 //
-// A condition is negated or left out, a bound shifted, an operator exchanged, a
-// statement deleted, a returned value zeroed, a number made one larger or
-// smaller. Mutants that do what the original does, or differ in speed alone,
-// are listed with the reason in equivalent.txt and are not run.
+// A condition is negated, or a part of it left out; a bound is shifted, an
+// operator exchanged, a statement deleted, a value that is returned zeroed, a
+// number made one larger or smaller. equivalent.txt lists mutants that do what
+// the original does, or differ in nothing that is promised, each with the
+// reason; they are not run.
 //
 // All mutants of a package are compiled into one test program, which runs as the
-// one that an environment variable says: compiling each of them would take more
-// time than running the tests on it.
+// one that an environment variable names: compiling each by itself would take
+// far longer than running the tests on it.
 //
-// The program ends with status 1 if fewer than 95 % of the others are killed.
+// The program ends with status 1 if fewer than 95 % of the mutants are killed.
 package main
 
 import (
 	"context"
-	"encoding/json"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
-	_ "embed"
-
+	"github.com/boundq/queue/verification/internal/changed"
 	"golang.org/x/tools/go/packages"
 )
 
-const (
-	module   = "github.com/boundq/queue"
-	variable = "QUEUE_MUTANT" // the environment variable with the number of the mutant to be
-	required = 0.95           // the least score
-)
+const required = 0.95 // the least score
 
 //go:embed equivalent.txt
 var equivalentText string
-
-func main() {
-	sample := flag.Int("sample", 0, "run this `number` of mutants, chosen at random; 0 for all")
-	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "which ones -sample chooses")
-	match := flag.String("match", "", "run only mutants whose description matches this `regexp`")
-	list := flag.Bool("list", false, "list the mutants and run none")
-	equivalents := flag.Bool("equivalents", false, "run those that are listed as equivalent, and no others")
-	verbose := flag.Bool("v", false, "say of each mutant what became of it, and after how long")
-	workers := flag.Int("workers", 2, "how many mutants are run at a time")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	pattern, err := regexp.Compile(*match)
-	if err == nil {
-		err = run(ctx, os.Stdout, options{*sample, *seed, pattern, *list, *equivalents, *verbose, *workers})
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "mutation:", err)
-		os.Exit(1)
-	}
-}
 
 type options struct {
 	sample      int
@@ -83,7 +54,27 @@ type options struct {
 	workers     int
 }
 
-var errLow = errors.New("too many mutants survived")
+func main() {
+	var o options
+	flag.IntVar(&o.sample, "sample", 0, "run this `number` of mutants, chosen at random; 0 is all")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what -sample chooses by")
+	match := flag.String("match", "", "run only mutants whose description matches this `regexp`")
+	flag.BoolVar(&o.list, "list", false, "list the mutants and run none")
+	flag.BoolVar(&o.equivalents, "equivalents", false, "run those that are listed as equivalent, and no others")
+	flag.BoolVar(&o.verbose, "v", false, "say of each mutant what became of it, and after how long")
+	flag.IntVar(&o.workers, "workers", 2, "how many mutants are run at a time")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	var err error
+	if o.match, err = regexp.Compile(*match); err == nil {
+		err = run(ctx, os.Stdout, o)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "mutation:", err)
+		os.Exit(1)
+	}
+}
 
 func run(ctx context.Context, out io.Writer, o options) error {
 	files, err := load(ctx)
@@ -112,13 +103,12 @@ func run(ctx context.Context, out io.Writer, o options) error {
 	}
 	if o.list {
 		for _, m := range chosen {
-			fmt.Fprintf(out, "%d %s:%d %s\n", m.number, m.file, m.line, m)
+			fmt.Fprintf(out, "line %d: %s\n", m.line, m)
 		}
 		return nil
 	}
-	total := len(chosen)
-	if o.sample > 0 && o.sample < total {
-		fmt.Fprintf(out, "%d of %d mutants, chosen with -seed %d\n", o.sample, total, o.seed)
+	if total := len(chosen); o.sample > 0 && o.sample < total {
+		fmt.Fprintf(out, "%d of %d mutants, chosen by -seed %d\n", o.sample, total, o.seed)
 		rand.New(rand.NewPCG(o.seed, 0)).Shuffle(total, func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
 		chosen = chosen[:o.sample]
 	}
@@ -127,7 +117,7 @@ func run(ctx context.Context, out io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	programs, err := build(ctx, dir, files)
 	if err != nil {
 		return err
@@ -138,32 +128,30 @@ func run(ctx context.Context, out io.Writer, o options) error {
 		}
 	}
 	began := time.Now()
-	killed, timeouts, survivors := judge(ctx, out, programs, chosen, o.workers, o.verbose)
-	if ctx.Err() != nil {
-		return ctx.Err()
+	count := judgeAll(ctx, out, programs, chosen, o)
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	score := float64(killed) / float64(max(len(chosen), 1))
-	fmt.Fprintf(out, "%d mutants: %d killed (%d of them by a timeout), %d survived; score %.1f %%; %d more are equivalent; %.0f s\n",
-		len(chosen), killed, timeouts, len(survivors), 100*score, equivalent, time.Since(began).Seconds())
-	if score < required && !o.equivalents {
-		return errLow
+	dead := count[killed] + count[timedOut]
+	score := float64(dead) / float64(max(len(chosen), 1))
+	fmt.Fprintf(out, "%d mutants: %d killed, %d of them by a timeout; %d survived; score %.1f %%; %d more are equivalent; %.0f s\n",
+		len(chosen), dead, count[timedOut], count[survived], 100*score, equivalent, time.Since(began).Seconds())
+	switch {
+	case o.equivalents && dead > 0:
+		return errors.New("mutants that are listed as equivalent were killed")
+	case !o.equivalents && score < required:
+		return errors.New("too many mutants survived")
 	}
 	return nil
 }
 
-// root returns the directory of the module under test.
-func root(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	return strings.TrimSpace(string(out)), err
-}
-
 // load reads the module's packages and finds their mutants.
 func load(ctx context.Context) ([]*file, error) {
-	dir, err := root(ctx)
+	root, err := changed.Root(ctx)
 	if err != nil {
 		return nil, err
 	}
-	pkgs, err := packages.Load(&packages.Config{Context: ctx, Dir: dir, Mode: packages.LoadSyntax}, "./...")
+	pkgs, err := packages.Load(&packages.Config{Context: ctx, Dir: root, Mode: packages.LoadSyntax}, "./...")
 	if err != nil {
 		return nil, err
 	}
@@ -178,206 +166,79 @@ func load(ctx context.Context) ([]*file, error) {
 			if err != nil {
 				return nil, err
 			}
-			name, err := filepath.Rel(dir, source)
+			name, err := filepath.Rel(root, source)
 			if err != nil {
 				return nil, err
 			}
 			f := newFile(pkg, pkg.Syntax[i], filepath.ToSlash(name), src, next)
-			next = f.next
+			next += len(f.all)
 			files = append(files, f)
 		}
 	}
 	return files, nil
 }
 
-// parseEquivalent returns the reason why each mutant listed is equivalent. A
-// line is a mutant, and the indented lines below it are the reason.
+// parseEquivalent returns the reason of each mutant that is listed. A line is a
+// mutant, and the indented lines below it, or below it and more mutants, are the
+// reason.
 func parseEquivalent(text string) (map[string]string, error) {
 	reasons := make(map[string]string)
-	name := ""
+	var names []string
+	reason := ""
+	end := func() {
+		for _, name := range names {
+			reasons[name] = reason
+		}
+		names, reason = nil, ""
+	}
 	for i, line := range strings.Split(text, "\n") {
 		switch {
-		case strings.HasPrefix(line, "#") || line == "":
+		case line == "" || strings.HasPrefix(line, "#"):
 		case strings.HasPrefix(line, "\t"):
-			reasons[name] = strings.TrimSpace(reasons[name] + " " + strings.TrimSpace(line))
+			reason = strings.TrimSpace(reason + " " + strings.TrimSpace(line))
 		default:
+			if reason != "" {
+				end()
+			}
 			if _, again := reasons[line]; again {
 				return nil, fmt.Errorf("equivalent.txt:%d: %s: listed twice", i+1, line)
 			}
-			name = line
-			reasons[name] = ""
+			names = append(names, line)
 		}
 	}
+	end()
 	return reasons, nil
 }
 
-// A program is a package's tests, compiled with all mutants.
-type program struct {
-	folder string // of the package, relative to the module
-	dir    string // the same, absolute
-	path   string
-	usual  [2]time.Duration // that each of parts takes
-}
-
-// slow are the tests that take most of the time, and those in which a mutant
-// that forgets somebody hangs, which the tests in synctest's bubbles notice at
-// once. They run last, on mutants that survived all others.
-const slow = "Alloc|AtOnce|Storm|Newcomers|PutsBack|LostOrDoubled|PlainModel|Burst|AShortQueue|PileUp|Thousands|" +
-	"AHeapDoes|EverySmallHeap|TheArrayShrinks|ALongDeque|GrowingQueue|ComparesLittle|" +
-	"JustBefore|HugeCapacity|NotKeptAlive|WasServed"
-
-var parts = [2][]string{
-	{"-test.skip", slow + "|^Example|^Fuzz"},
-	{"-test.run", slow + "|^Example|^Fuzz"},
-}
-
-// build compiles the tests of each package with all mutants.
-func build(ctx context.Context, dir string, files []*file) ([]*program, error) {
-	replace := make(map[string]string)
-	put := func(name, code string) error {
-		copied := filepath.Join(dir, strconv.Itoa(len(replace))+".go")
-		replace[name] = copied
-		return os.WriteFile(copied, []byte(code), 0o600)
-	}
-	var pkgs []*packages.Package
-	for _, f := range files {
-		name := f.pkg.Fset.Position(f.syntax.Package).Filename
-		if err := put(name, f.instrumented()); err != nil {
-			return nil, err
-		}
-		if slices.Contains(pkgs, f.pkg) {
-			continue
-		}
-		pkgs = append(pkgs, f.pkg)
-		code := fmt.Sprintf("package %s\n\nimport (\n\t\"os\"\n\t\"strconv\"\n)\n\nvar %s, _ = strconv.Atoi(os.Getenv(%q))\n",
-			f.pkg.Name, switchName, variable)
-		if err := put(filepath.Join(filepath.Dir(name), "mutant_number.go"), code); err != nil {
-			return nil, err
-		}
-	}
-	overlay, err := json.Marshal(map[string]any{"Replace": replace})
-	if err != nil {
-		return nil, err
-	}
-	overlayPath := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(overlayPath, overlay, 0o600); err != nil {
-		return nil, err
-	}
-	var programs []*program
-	for i, pkg := range pkgs {
-		p := &program{
-			folder: path.Join(".", strings.TrimPrefix(strings.TrimPrefix(pkg.PkgPath, module), "/")),
-			dir:    filepath.Dir(pkg.GoFiles[0]),
-			path:   filepath.Join(dir, fmt.Sprintf("%d.test", i)),
-		}
-		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlayPath, "-o", p.path, ".")
-		cmd.Dir = p.dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("the tests of %s with all mutants: %w\n%s", pkg.PkgPath, err, out)
-		}
-		programs = append(programs, p)
-	}
-	return programs, nil
-}
-
-// measure runs p's tests on the original, on which none may fail.
-func (p *program) measure(ctx context.Context) error {
-	for i, part := range parts {
-		began := time.Now()
-		if v, out := p.run(ctx, 0, part, 2*time.Minute); v != survived {
-			return fmt.Errorf("the tests fail without any mutant: %s", out)
-		}
-		p.usual[i] = time.Since(began)
-	}
-	return nil
-}
-
-// A verdict says what became of a mutant.
-type verdict string
-
-const (
-	survived verdict = "survived"
-	killed   verdict = "killed"
-	timedOut verdict = "timed out"
-)
-
-// run runs some of p's tests on a mutant. A mutant may well allocate without
-// end, so the program's memory is limited, where there is a shell that can.
-func (p *program) run(ctx context.Context, number int, part []string, limit time.Duration) (verdict, []byte) {
-	ctx, cancel := context.WithTimeout(ctx, limit+5*time.Second)
-	defer cancel()
-	args := append([]string{p.path, "-test.short", "-test.failfast", "-test.timeout", limit.String()}, part...)
-	if shell, err := exec.LookPath("sh"); err == nil {
-		args = append([]string{shell, "-c", `ulimit -v 4000000; exec "$@"`, "sh"}, args...)
-	}
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Dir = p.dir
-	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", variable, number))
-	out, err := cmd.CombinedOutput()
-	switch {
-	case err == nil:
-		return survived, nil
-	case ctx.Err() != nil || strings.Contains(string(out), "panic: test timed out"):
-		return timedOut, out
-	default:
-		return killed, out
-	}
-}
-
-// judge runs the tests on the mutants and returns what became of them.
-func judge(ctx context.Context, out io.Writer, programs []*program, mutants []*mutant, workers int, verbose bool) (dead, timeouts int, survivors []*mutant) {
+// judgeAll runs the tests on the mutants, says which survived, and returns how
+// many ended in which way.
+func judgeAll(ctx context.Context, out io.Writer, programs []*program, mutants []*mutant, o options) map[verdict]int {
+	count := make(map[verdict]int)
 	queue := make(chan *mutant)
-	var mu sync.Mutex
+	var mu sync.Mutex // guards count and out
 	var all sync.WaitGroup
-	for range workers {
+	for range o.workers {
 		all.Go(func() {
 			for m := range queue {
 				began := time.Now()
 				v := m.judge(ctx, programs)
 				mu.Lock()
-				if v == survived || verbose {
-					fmt.Fprintf(out, "%s: %s:%d: %s", v, m.file, m.line, m)
-					if verbose {
-						fmt.Fprintf(out, " (%.1f s)", time.Since(began).Seconds())
-					}
-					fmt.Fprintln(out)
-				}
-				switch v {
-				case survived:
-					survivors = append(survivors, m)
-				case timedOut:
-					timeouts++
-					dead++
-				default:
-					dead++
+				count[v]++
+				if o.verbose {
+					fmt.Fprintf(out, "%s after %.1f s, line %d: %s\n", v, time.Since(began).Seconds(), m.line, m)
+				} else if v == survived {
+					fmt.Fprintf(out, "%s, line %d: %s\n", v, m.line, m)
 				}
 				mu.Unlock()
 			}
 		})
 	}
 	for _, m := range mutants {
-		if ctx.Err() != nil {
-			break
+		if ctx.Err() == nil {
+			queue <- m
 		}
-		queue <- m
 	}
 	close(queue)
 	all.Wait()
-	return dead, timeouts, survivors
-}
-
-// judge runs the tests on m: those of its own package and then the root's, and
-// the slow ones of both last.
-func (m *mutant) judge(ctx context.Context, programs []*program) verdict {
-	for i, part := range parts {
-		for _, p := range slices.Backward(programs) {
-			if p.folder != "." && p.folder != path.Dir(m.file) {
-				continue
-			}
-			if v, _ := p.run(ctx, m.number, part, max(2*time.Second, 5*p.usual[i])); v != survived {
-				return v
-			}
-		}
-	}
-	return survived
+	return count
 }

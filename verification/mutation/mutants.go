@@ -45,12 +45,7 @@ func brief(code string) string {
 	return code
 }
 
-// switchName is the variable in the instrumented code that says which mutant it
-// is to be; 0 is none.
-const switchName = "mutantNumber"
-
-// A file is a source file with all its mutants in it at once: the package is
-// compiled once, not once for each.
+// A file is a source file and its mutants.
 type file struct {
 	pkg     *packages.Package
 	name    string // relative to the module
@@ -58,14 +53,14 @@ type file struct {
 	syntax  *ast.File
 	mutants map[ast.Node][]*mutant
 	all     []*mutant
-	next    int               // number of the next mutant
+	first   int               // the number of all[0]
 	post    map[ast.Stmt]bool // statements that a loop does after each turn
 	whole   map[ast.Stmt]bool // statements that stand for themselves, in a block
 }
 
-func newFile(pkg *packages.Package, syntax *ast.File, name string, src []byte, next int) *file {
+func newFile(pkg *packages.Package, syntax *ast.File, name string, src []byte, first int) *file {
 	f := &file{
-		pkg: pkg, name: name, src: src, syntax: syntax, next: next,
+		pkg: pkg, name: name, src: src, syntax: syntax, first: first,
 		mutants: make(map[ast.Node][]*mutant),
 		post:    make(map[ast.Stmt]bool),
 		whole:   make(map[ast.Stmt]bool),
@@ -155,8 +150,10 @@ func (f *file) standAlone(block []ast.Stmt) {
 
 // mutate makes a mutant of node n.
 func (f *file) mutate(n ast.Node, place, from, to string) {
-	m := &mutant{number: f.next, file: f.name, line: f.pkg.Fset.Position(n.Pos()).Line, place: place, from: from, to: to}
-	f.next++
+	m := &mutant{
+		number: f.first + len(f.all), file: f.name, line: f.pkg.Fset.Position(n.Pos()).Line,
+		place: place, from: from, to: to,
+	}
 	f.mutants[n] = append(f.mutants[n], m)
 	f.all = append(f.all, m)
 }
@@ -295,67 +292,7 @@ func (f *file) zero(t types.Type) string {
 	return "*new(" + f.typeName(t) + ")"
 }
 
-func (f *file) typeName(t types.Type) string {
-	return types.TypeString(types.Default(t), func(p *types.Package) string {
-		if p == f.pkg.Types {
-			return ""
-		}
-		return p.Name()
-	})
-}
-
 // text returns the code of n as it is.
 func (f *file) text(n ast.Node) string {
 	return f.between(n.Pos(), n.End())
-}
-
-// instrumented returns the file's code with all its mutants in it.
-func (f *file) instrumented() string {
-	head := f.src[:f.pkg.Fset.Position(f.syntax.Package).Offset]
-	return string(head) + f.inside(f.syntax)
-}
-
-// inside returns the code of n with the mutants of all that is within it.
-func (f *file) inside(n ast.Node) string {
-	var b strings.Builder
-	at := n.Pos()
-	upTo := func(pos token.Pos) { b.WriteString(f.between(at, pos)) }
-	ast.Inspect(n, func(c ast.Node) bool {
-		if c == nil || c == n || len(f.mutants[c]) == 0 {
-			return true
-		}
-		upTo(c.Pos())
-		b.WriteString(f.choice(c))
-		at = c.End()
-		return false
-	})
-	upTo(n.End())
-	return b.String()
-}
-
-func (f *file) between(from, to token.Pos) string {
-	return string(f.src[f.pkg.Fset.Position(from).Offset:f.pkg.Fset.Position(to).Offset])
-}
-
-// choice returns code that does what n does, or what the mutant of n does that
-// was chosen. As only one can be chosen, the code of each has no others in it.
-func (f *file) choice(n ast.Node) string {
-	var b strings.Builder
-	e, isExpr := n.(ast.Expr)
-	s, _ := n.(ast.Stmt)
-	for _, m := range f.mutants[n] {
-		to := m.to
-		if isExpr {
-			to = "return " + to
-		}
-		fmt.Fprintf(&b, "if %s == %d {\n%s\n} else ", switchName, m.number, to)
-	}
-	switch {
-	case isExpr:
-		return fmt.Sprintf("func() %s {\n%s{\nreturn %s\n}\n}()", f.typeName(f.pkg.TypesInfo.TypeOf(e)), &b, f.inside(n))
-	case f.post[s]:
-		return fmt.Sprintf("func() {\n%s{\n%s\n}\n}()", &b, f.inside(n))
-	default:
-		return fmt.Sprintf("%s{\n%s\n}", &b, f.inside(n))
-	}
 }
