@@ -225,3 +225,50 @@ func TestAShortDequeStaysSmall(t *testing.T) {
 	require.Equal(t, minChunk, cap(d.last))
 	require.LessOrEqual(t, d.spareSlots, 2*minChunk)
 }
+
+// chunkSizes returns the sizes of d's chunks, the front one's first.
+func chunkSizes[T any](d *Deque[T]) (sizes []int) {
+	for c := d.front; c != nil; c = c.next {
+		sizes = append(sizes, len(c.items))
+	}
+	return sizes
+}
+
+func TestChunksDoubleUntilTheyAreLarge(t *testing.T) {
+	var d Deque[int]
+	for i := range 4000 {
+		d.PushBack(i)
+	}
+	require.Equal(t, []int{8, 16, 32, 64, 128, 256, 512, 1024, 1024, 1024}, chunkSizes(&d))
+
+	d = Deque[int]{}
+	for i := range 60 {
+		d.PushBack(i)
+		if i < 3 {
+			d.PopFront()
+		}
+	}
+	require.Equal(t, []int{8, 8, 16, 32}, chunkSizes(&d), "a chunk that is half empty is no reason to double")
+}
+
+func TestAChunkHasAThousandItemsOrEightKilobytesButFourItemsAtLeast(t *testing.T) {
+	require.Equal(t, 1024, maxSize[struct{}]())
+	require.Equal(t, 1024, maxSize[byte]())
+	require.Equal(t, 1024, maxSize[[8]byte]())
+	require.Equal(t, 512, maxSize[[16]byte]())
+	require.Equal(t, 4, maxSize[[2048]byte]())
+	require.Equal(t, 4, maxSize[[10_000]byte]())
+}
+
+func TestEmptiedChunksAreKeptUpToKeepAndTwoMore(t *testing.T) {
+	for _, keep := range []int{0, 3 * leastChunk} {
+		d := Deque[large]{Keep: keep}
+		for i := range 100 {
+			d.PushBack(newLarge(i))
+		}
+		for range 100 {
+			d.PopFront()
+		}
+		require.Equal(t, keep+2*leastChunk, d.spareSlots)
+	}
+}
