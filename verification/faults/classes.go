@@ -243,7 +243,7 @@ var classes = []class{
 		{
 			"by the end of a priority queue's array",
 			"TestItemsThatLeftAreNotKeptAlive",
-			one(heapGo, "h.entries[last] = entry[T]{}", ""),
+			one(heapGo, "h.drop(last)", ""),
 		},
 		{
 			"by the waiter of a call that was served",
@@ -271,7 +271,7 @@ var classes = []class{
 		{
 			"a priority queue overlooks the last of its items",
 			"TestAShortQueueDoesWhatASliceDoesFromEveryPosition",
-			one(heapGo, "if 2*hole < len(s) {", "if 2*hole+1 < len(s) {"),
+			one(heapGo, "child < len(items); child", "child+1 < len(items); child"),
 		},
 		{
 			"a queue takes one item more than its capacity",
@@ -298,7 +298,7 @@ var classes = []class{
 		{
 			"a priority queue never drops the new item",
 			"TestOverflowEvictsTheOldestAndKeepsTheOrder",
-			one(heapGo, "if !h.before(&e, &s[greatest]) {", "if false {"),
+			one(heapGo, "if h.before(0, greatest) {", "if true {"),
 		},
 	}},
 	{"a queue is called full or empty that is not", []fault{
@@ -361,17 +361,22 @@ var classes = []class{
 		{
 			"compare panics as a put stores its item",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "defer q.unlockUnless(&done)\n\tq.heap.Push(item)", "_ = done\n\tq.heap.Push(item)"),
+			one(priorityGo, "defer q.undoUnless(&done)\n\tq.heap.Push(item)", "_ = done\n\tq.heap.Push(item)"),
 		},
 		{
 			"compare panics as a Get takes its item",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "defer q.unlockUnless(&done)\n\titem := q.heap.Pop()", "_ = done\n\titem := q.heap.Pop()"),
+			one(priorityGo, "defer q.undoUnless(&done)\n\titem := q.heap.Pop()", "_ = done\n\titem := q.heap.Pop()"),
 		},
 		{
 			"compare panics as an item is evicted",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "defer q.unlockUnless(&done)\n\tevicted = q.heap.Exchange(item)", "_ = done\n\tevicted = q.heap.Exchange(item)"),
+			one(priorityGo, "defer q.undoUnless(&done)\n\tevicted = q.heap.Exchange(item)", "_ = done\n\tevicted = q.heap.Exchange(item)"),
+		},
+		{
+			"compare panics as items are moved, and they stay where they are",
+			"TestACompareThatFailsChangesNothingAndHarmsNobody",
+			one(priorityGo, "if !*done {\n\t\tq.heap.Undo()", "if !*done {"),
 		},
 		{
 			"compare panics in the middle of a batch, whose items are gone",
