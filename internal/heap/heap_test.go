@@ -324,3 +324,36 @@ func TestTheArrayShrinksAsTheHeapEmptiesButNotBelowKeep(t *testing.T) {
 		require.GreaterOrEqual(t, cap(h.items), keep)
 	}
 }
+
+func TestTheArrayOfASmallHeapStaysAsItIs(t *testing.T) {
+	h := New(byKey)
+	for i := range shrinkFrom / 2 {
+		h.Push(item{i, i})
+	}
+	size := cap(h.items)
+	require.LessOrEqual(t, size, shrinkFrom)
+	for h.Len() > 0 {
+		h.Pop()
+	}
+	require.Equal(t, size, cap(h.items))
+}
+
+func TestEqualItemsLeaveInOrderWhileTheArrayShrinks(t *testing.T) {
+	h := New(byKey)
+	const size = 10_000
+	for i := range size {
+		h.Push(item{i % 3, i})
+	}
+	capacity := cap(h.items)
+	last := item{-1, 0}
+	for h.Len() > 0 {
+		it := h.Pop()
+		require.True(t, it.key > last.key || it.key == last.key && it.number > last.number, "%v after %v", it, last)
+		last = it
+		if cap(h.items) != capacity {
+			capacity = cap(h.items)
+			check(t, h)
+		}
+	}
+	require.Less(t, capacity, size)
+}
