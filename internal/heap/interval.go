@@ -136,9 +136,6 @@ func (h *Heap[T]) replaceGreatest(root, e int) {
 	if (pair || leaf > root) && h.before(e, low) {
 		top := h.riseLeast(e, leaf, root)
 		h.liftGreatest(root, leaf)
-		if pair {
-			h.move(2*leaf+1, 2*leaf)
-		}
 		h.insertLeast(e, leaf, top)
 		return
 	}
