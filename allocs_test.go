@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"runtime"
 	"testing"
 
 	"github.com/boundq/queue"
@@ -158,5 +159,33 @@ func TestABacklogThatSwingsByHundredsSeldomAllocates(t *testing.T) {
 		}
 		round()
 		require.Less(t, testing.AllocsPerRun(100, round)/swing, 0.05)
+	})
+}
+
+func TestHundredsOfParkedCallsDoNotAllocateInTheSteadyState(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	forEachOrder(t, func(t *testing.T, o order) {
+		const callers = 800
+		q := o.make(queue.Unbounded)
+		for range callers {
+			go func() {
+				for range q.Tasks(background) {
+				}
+			}()
+		}
+		items := upTo(callers)
+		round := func() {
+			for q.Stats().GetWaiting < callers {
+				runtime.Gosched()
+			}
+			_, _ = q.PutBatch(background, items)
+		}
+		for range 3 {
+			round()
+		}
+		require.Zero(t, testing.AllocsPerRun(20, round))
+		q.Shutdown(false)
 	})
 }

@@ -23,9 +23,9 @@ func (q *Queue[T]) CheckInvariants() error {
 		{q.getters.len == 0 || q.len == 0 && !q.shutdown, "getters.len > 0 => len == 0 && !shutdown"},
 		{q.putters.len == 0 || full && !q.shutdown, "putters.len > 0 => full && !shutdown"},
 		{q.joiners.len == 0 || q.unfinished > 0, "joiners.len > 0 => unfinished > 0"},
-		{q.served == nil, "served == nil"},
+		{q.served == nil && q.servedLast == nil, "served == nil, servedLast == nil"},
 		{got >= 0, "got >= 0"},
-		{q.unfinished >= 0 && open <= int64(q.unfinished) && q.unfinished <= int(q.put),
+		{q.unfinished >= 0 && open <= q.unfinished && q.unfinished <= int64(q.put),
 			"0 <= unfinished, put - done - dropped <= unfinished <= put"},
 	} {
 		if !c.holds {

@@ -16,7 +16,7 @@ func (q *Queue[T]) TaskDone() error { return q.TaskDoneN(1) }
 // the number of unfinished items.
 func (q *Queue[T]) TaskDoneN(n int) error {
 	q.lock()
-	if n < 0 || n > q.unfinished {
+	if n < 0 || int64(n) > q.unfinished {
 		q.unlock()
 		return ErrTaskDone
 	}
@@ -55,7 +55,7 @@ func (q *Queue[T]) Join(ctx context.Context) error {
 
 // finish takes n off the count of unfinished items. mu must be held.
 func (q *Queue[T]) finish(n int) {
-	q.unfinished -= n
+	q.unfinished -= int64(n)
 	if q.unfinished == 0 {
 		q.serveAll(&q.joiners, nil)
 	}

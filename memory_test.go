@@ -2,9 +2,11 @@ package queue_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"runtime"
 	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"weak"
@@ -290,6 +292,60 @@ func TestNoPutOfAGrowingQueuePaysForTheWholeBacklog(t *testing.T) {
 				most = max(most, after.TotalAlloc-before.TotalAlloc)
 			}
 			require.Less(t, most, uint64(20_000))
+		})
+	}
+}
+
+// A bulky item is one of which few take up much memory.
+type bulky [16 << 10]byte
+
+func bulkyOrders() map[string]func(capacity int) *queue.Queue[bulky] {
+	return map[string]func(int) *queue.Queue[bulky]{
+		"fifo": queue.New[bulky],
+		"lifo": queue.NewLIFO[bulky],
+		"priority": func(n int) *queue.Queue[bulky] {
+			return queue.NewPriority(n, func(a, b bulky) int { return int(a[0]) - int(b[0]) })
+		},
+	}
+}
+
+func TestAFewHundredBulkyItemsAreMuchMemoryAndGivenBack(t *testing.T) {
+	const items = 500
+	for name, make := range bulkyOrders() {
+		for _, capacity := range []int{queue.Unbounded, items} {
+			t.Run(fmt.Sprintf("%s, capacity %d", name, capacity), func(t *testing.T) {
+				before := heapInUse()
+				q := make(capacity)
+				for range items {
+					require.NoError(t, q.TryPut(bulky{}))
+				}
+				require.Greater(t, heapInUse()-before, int64(items*len(bulky{})))
+				_ = empty(q)
+				q.Resize(1) // gives back what a bounded queue keeps
+				require.Less(t, heapInUse()-before, int64(1<<20))
+				runtime.KeepAlive(q)
+			})
+		}
+	}
+}
+
+func TestWaitersOfBulkyItemsAreFewOnceTheyAreBack(t *testing.T) {
+	for name, make := range bulkyOrders() {
+		t.Run(name, func(t *testing.T) {
+			before := heapInUse()
+			q := make(1)
+			ctx, cancel := context.WithCancel(background)
+			var all sync.WaitGroup
+			for range 300 {
+				all.Go(func() { _, _ = q.Get(ctx) })
+			}
+			for q.Stats().GetWaiting < 300 {
+				runtime.Gosched()
+			}
+			cancel()
+			all.Wait()
+			require.Less(t, heapInUse()-before, int64(1<<20))
+			runtime.KeepAlive(q)
 		})
 	}
 }

@@ -106,6 +106,20 @@ func TestACompareThatFailsChangesNothingAndHarmsNobody(t *testing.T) {
 	}
 }
 
+func TestAGetBatchWhoseCompareFailsLeavesNothingInItsSlice(t *testing.T) {
+	f := &fuse{left: -1, fail: failures["panics"]}
+	q := queue.NewPriority(queue.Unbounded, f.compare)
+	for i := range 9 {
+		require.NoError(t, q.TryPut(i+1))
+	}
+	f.left = 7 // some items are out by then
+	dst := make([]int, 9)
+	value, _ := attempt(func() { _, _ = q.GetBatch(background, dst) })
+	require.Equal(t, "compare failed", value)
+	require.Equal(t, make([]int, 9), dst)
+	require.Equal(t, 9, q.Len())
+}
+
 func TestPutBatchKeepsWhatWentInBeforeCompareFailed(t *testing.T) {
 	for how, fail := range failures {
 		t.Run(how, func(t *testing.T) {

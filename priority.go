@@ -64,6 +64,7 @@ func (q *Queue[T]) exchangeHeap(item T) (evicted T) {
 }
 
 func (q *Queue[T]) popHeapAll(dst []T) {
+	var zero T
 	n := 0
 	defer func() {
 		if n == len(dst) {
@@ -73,6 +74,7 @@ func (q *Queue[T]) popHeapAll(dst []T) {
 		for n > 0 {
 			n--
 			q.heap.Unpop(dst[n])
+			dst[n] = zero
 		}
 		q.unlock()
 	}()

@@ -8,7 +8,7 @@
 //
 //   - Backpressure: [Queue.Put] waits while the queue is full, [Queue.Get] while
 //     it is empty, both until a context ends. [Queue.TryPut] and [Queue.TryGet]
-//     do not wait; [Queue.ForcePut] drops the oldest item instead.
+//     do not wait; [Queue.ForcePut] drops an item instead.
 //   - Completion: [Queue.TaskDone] marks an item done, [Queue.Join] waits until
 //     all are. A worker that ranges over [Queue.Tasks] need not call TaskDone.
 //   - Shutdown: [Queue.Shutdown] stops the producers and lets the consumers
@@ -100,7 +100,7 @@ type Queue[T any] struct {
 	//	getters.len > 0  =>  len == 0 && !shutdown      (inv_getters: no item is kept from a parked Get)
 	//	putters.len > 0  =>  full && !shutdown          (inv_putters: no slot is kept from a parked Put)
 	//	joiners.len > 0  =>  unfinished > 0             (inv_joiners)
-	//	served == nil                                   (inv_served)
+	//	served == nil, servedLast == nil                (inv_served)
 	//	got == put - dropped - len, and got >= 0
 	//	0 <= unfinished, put - done - dropped <= unfinished <= put    (inv_unfinished)
 	//
@@ -130,14 +130,14 @@ type Queue[T any] struct {
 	buf  deque.Deque[T]
 	heap *heap.Heap[T] // of a priority queue; nil otherwise
 
-	unfinished             int
+	unfinished             int64 // may be more than an int of 32 bits holds
 	maxLen                 int
 	put, done              uint64
 	dropped, rejected      uint64
 	putBlocked, getBlocked uint64
 
 	putters, getters, joiners line[T]
-	served, servedLast        *waiter[T] // linked by next, nil if there is none; unlock will wake them
+	served, servedLast        *waiter[T] // linked by next; unlock will wake them
 
 	spare    *waiter[T]                // linked by next, to be used again
 	returned atomic.Pointer[waiter[T]] // the same, where callers leave them without locking
@@ -157,9 +157,9 @@ func New[T any](capacity int) *Queue[T] {
 func (q *Queue[T]) setCapacity(capacity int) {
 	q.capacity = max(capacity, Unbounded)
 	keep := min(q.capacity, maxKeep)
-	q.buf.Keep = keep
+	q.buf.SetKeep(keep)
 	if q.heap != nil {
-		q.heap.Keep = keep
+		q.heap.SetKeep(keep)
 	}
 }
 
@@ -268,20 +268,20 @@ func (q *Queue[T]) ForcePut(item T) (evicted T, ok bool, err error) {
 // The complexity is O(1), for a priority queue O(log n), where n = q.Len().
 func (q *Queue[T]) Get(ctx context.Context) (T, error) { return q.get(ctx, 0) }
 
-// get marks done items done, if as many are unfinished, and gets an item, in
+// get marks worked items done, if as many are unfinished, and gets an item, in
 // one critical section.
-func (q *Queue[T]) get(ctx context.Context, done int) (item T, err error) {
+func (q *Queue[T]) get(ctx context.Context, worked int) (item T, err error) {
 	if err := ctx.Err(); err != nil {
-		if done > 0 {
-			_ = q.TaskDoneN(done)
+		if worked > 0 {
+			_ = q.TaskDoneN(worked)
 		}
 		return item, err
 	}
 	if !q.mu.TryLock() {
 		lockContended(&q.mu)
 	}
-	if done > 0 && done <= q.unfinished {
-		q.markDone(done)
+	if worked > 0 && int64(worked) <= q.unfinished {
+		q.markDone(worked)
 	}
 	if q.len > 0 {
 		return q.take(), nil
@@ -397,7 +397,7 @@ func (q *Queue[T]) stored(n int) {
 // count counts n items that were put. mu must be held.
 func (q *Queue[T]) count(n int) {
 	q.put += uint64(n)
-	q.unfinished += n
+	q.unfinished += int64(n)
 }
 
 // take takes out an item and lets parked Puts in. mu must be held, and there

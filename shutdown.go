@@ -27,7 +27,7 @@ func (q *Queue[T]) Shutdown(immediate bool) (drained []T) {
 		drained = make([]T, q.len)
 		q.popAll(drained)
 		q.dropped += uint64(len(drained))
-		q.finish(min(len(drained), q.unfinished))
+		q.finish(int(min(int64(len(drained)), q.unfinished)))
 	}
 	q.shutdown = true
 	q.serveAll(&q.putters, ErrShutdown)

@@ -3,6 +3,7 @@ package queue
 import (
 	"fmt"
 	"log/slog"
+	"math"
 )
 
 // Stats holds the figures of a queue at one moment. At any time
@@ -73,7 +74,7 @@ func (q *Queue[T]) figures() Stats {
 		Len:        q.len,
 		Cap:        q.capacity,
 		MaxLen:     q.maxLen,
-		Unfinished: q.unfinished,
+		Unfinished: int(min(q.unfinished, math.MaxInt)),
 		PutWaiting: q.putters.len,
 		GetWaiting: q.getters.len,
 		Put:        q.put,

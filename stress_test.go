@@ -216,6 +216,32 @@ func TestACallThatWasServedKeepsWhatItWasGivenThoughItsContextEnds(t *testing.T)
 	})
 }
 
+// A nosyContext looks at the queue when it is asked why it ended.
+type nosyContext struct {
+	context.Context
+	q *queue.Queue[int]
+}
+
+func (c nosyContext) Err() error {
+	_ = c.q.Len()
+	return c.Context.Err()
+}
+
+func TestAContextMayCallTheQueue(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.make(1)
+			ctx, cancel := context.WithCancel(background)
+			var err error
+			go func() { _, err = q.Get(nosyContext{ctx, q}) }()
+			synctest.Wait()
+			cancel()
+			synctest.Wait()
+			require.Equal(t, context.Canceled, err)
+		})
+	})
+}
+
 func TestManyCallsCancelledAndServedAtOnceAllReturn(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		for range stressRounds(20) {

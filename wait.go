@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"unsafe"
 )
 
 // A goroutine that finds the mutex held steps back for lockPause turns of an
@@ -23,9 +24,14 @@ const (
 	lockPause    = 8000
 )
 
-// maxSpare is how many waiters a queue keeps for reuse. With fewer calls than
-// that parked at a time, parking does not allocate.
-const maxSpare = 256
+// A queue keeps as many waiters for reuse as take up spareBytes, and some if
+// they are large: about a thousand, if items are. With no more calls than that
+// parked at a time, parking does not allocate.
+const (
+	spareBytes = 256 << 10
+	leastSpare = 16
+	readyBytes = 112 // what a waiter's channel takes
+)
 
 // A waiter is a parked call. The goroutine that made the call waits on ready;
 // whoever serves the waiter, under mu, moves its items, takes it out of its
@@ -120,7 +126,7 @@ func (q *Queue[T]) unlock() {
 		q.mu.Unlock()
 		return
 	}
-	q.served = nil
+	q.served, q.servedLast = nil, nil
 	q.mu.Unlock()
 	for w != nil {
 		next := w.next // w is its caller's again once it is signalled (NEXT_AFTER_SIGNAL in the model)
@@ -138,7 +144,8 @@ func (q *Queue[T]) newWaiter(l *line[T]) *waiter[T] {
 	if w != nil {
 		q.spare, w.next = w.next, nil
 	} else {
-		w = &waiter[T]{ready: make(chan struct{}, 1), spare: q.made < maxSpare}
+		w = &waiter[T]{ready: make(chan struct{}, 1)}
+		w.spare = q.made < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare)
 		w.items = w.one[:]
 		q.made++
 	}
@@ -199,11 +206,12 @@ func (q *Queue[T]) awaitOrLeave(ctx context.Context, done <-chan struct{}, l *li
 		return
 	case <-done:
 	}
+	err := ctx.Err() // a context's code may call the queue, as compare may not
 	q.lock()
 	parked := w.parked
 	if parked {
 		l.remove(w)
-		w.err = ctx.Err()
+		w.err = err
 	}
 	q.mu.Unlock()
 	if !parked {
@@ -219,16 +227,17 @@ func (q *Queue[T]) awaitOrLeave(ctx context.Context, done <-chan struct{}, l *li
 // one, and taken by newWaiter all at once.
 func (q *Queue[T]) collect(w *waiter[T]) (item T, moved int, err error) {
 	item, moved, err = w.one[0], w.moved, w.err
+	fault := w.fault
 	clear(w.one[:])
-	w.items, w.moved, w.err = w.one[:], 0, nil
-	if w.fault != nil {
-		panic(w.fault) // w is not used again
-	}
+	w.items, w.moved, w.err, w.fault = w.one[:], 0, nil, nil
 	for w.spare {
 		w.next = q.returned.Load()
 		if q.returned.CompareAndSwap(w.next, w) {
 			break
 		}
+	}
+	if fault != nil {
+		panic(fault)
 	}
 	return item, moved, err
 }

@@ -24,11 +24,6 @@ const (
 // It does not count its items: its user does, and must not take more out of it
 // than went in. It is not safe for concurrent use.
 type Deque[T any] struct {
-	// Keep is how many items' worth of emptied chunks stay allocated for
-	// reuse, beside a few that always do. Chunks beyond it are left to the
-	// garbage collector.
-	Keep int
-
 	// Invariants:
 	//	front == nil  <=>  back == nil
 	//	last == back.items[:tail] for some tail
@@ -41,6 +36,7 @@ type Deque[T any] struct {
 	last        []T // the slots of the back chunk up to the last item
 	spare       *chunk[T]
 	spareSlots  int
+	keep        int
 }
 
 type chunk[T any] struct {
@@ -177,14 +173,27 @@ func (d *Deque[T]) nextSize() int {
 
 // release keeps an emptied chunk for reuse. Items that fill a queue from end to
 // end can reach into two chunks more than they would fill, so two of the
-// largest are kept beside what Keep asks for.
+// largest are kept beside what SetKeep asks for.
 func (d *Deque[T]) release(c *chunk[T]) {
-	c.prev, c.next = nil, nil
-	if d.spareSlots+len(c.items) > d.Keep+2*maxSize[T]() {
-		return
-	}
-	c.next, d.spare = d.spare, c
+	c.prev, c.next, d.spare = nil, d.spare, c
 	d.spareSlots += len(c.items)
+	d.trim()
+}
+
+// SetKeep sets how many items' worth of emptied chunks stay allocated for
+// reuse, beside a few that always do. Chunks beyond it are left to the garbage
+// collector.
+func (d *Deque[T]) SetKeep(keep int) {
+	d.keep = keep
+	d.trim()
+}
+
+// trim leaves spare chunks to the garbage collector until few enough are kept.
+func (d *Deque[T]) trim() {
+	for d.spareSlots > d.keep+2*maxSize[T]() {
+		d.spareSlots -= len(d.spare.items)
+		d.spare = d.spare.next
+	}
 }
 
 // maxSize is the number of items in a chunk of the largest size.

@@ -45,7 +45,7 @@ func check[T comparable](t *testing.T, d *Deque[T], want []T) {
 		}
 	}
 	require.Equal(t, slots, d.spareSlots)
-	require.LessOrEqual(t, slots, d.Keep+2*maxSize[T]())
+	require.LessOrEqual(t, slots, d.keep+2*maxSize[T]())
 	require.True(t, slices.Equal(want, got), "the items are others")
 }
 
@@ -142,7 +142,7 @@ func TestALongDequeDoesWhatASliceDoes(t *testing.T) {
 func runLong[T comparable](t *testing.T, item func(int) T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	p := pair[T]{item: item}
-	p.deque.Keep = 100
+	p.deque.SetKeep(100)
 	for range 20 {
 		filling := random.IntN(2) == 0
 		for range 200 {
@@ -190,7 +190,8 @@ func TestWhatABurstTookIsGivenBack(t *testing.T) {
 
 func TestADequeThatFillsToKeepAndEmptiesDoesNotAllocate(t *testing.T) {
 	for _, keep := range []int{1, 7, 128, 5000} {
-		d := Deque[int]{Keep: keep}
+		var d Deque[int]
+		d.SetKeep(keep)
 		swing := func() {
 			for i := range keep {
 				d.PushBack(i)
@@ -262,7 +263,8 @@ func TestAChunkHasAThousandItemsOrEightKilobytesButFourItemsAtLeast(t *testing.T
 
 func TestEmptiedChunksAreKeptUpToKeepAndTwoMore(t *testing.T) {
 	for _, keep := range []int{0, 3 * leastChunk} {
-		d := Deque[large]{Keep: keep}
+		var d Deque[large]
+		d.SetKeep(keep)
 		for i := range 100 {
 			d.PushBack(newLarge(i))
 		}

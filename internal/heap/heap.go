@@ -14,19 +14,17 @@
 // that it happened to may have moved items by then; Undo moves them back.
 package heap
 
-// shrinkFrom is the size of the arrays, in items, below which none is given
+import "unsafe"
+
+// shrinkFrom is the size of the arrays, in bytes, below which none is given
 // back.
-const shrinkFrom = 1024
+const shrinkFrom = 16 << 10
 
 // A Heap holds items in the order of a compare function; equal ones in the
 // order in which they were pushed. It must be made with New. It is not safe
 // for concurrent use. If compare did not return, Undo must be called before
 // any other method.
 type Heap[T any] struct {
-	// Keep is the length of array, in items, that stays allocated however few
-	// items are left.
-	Keep int
-
 	// items[i] has the sequence number seqs[i]. Those are apart because
 	// comparing, which is what takes a heap to far places, rarely needs them.
 	//
@@ -49,6 +47,8 @@ type Heap[T any] struct {
 	// hole is the entry that Pop is about to fill, or 0. The root's item is in
 	// hand, and those on the way from there to hole have moved up by one.
 	hole int
+
+	keep int
 }
 
 // New returns an empty heap. compare returns a negative number if a comes
@@ -124,11 +124,30 @@ func (h *Heap[T]) Pop() T {
 	}
 	h.drop(last)
 	h.items, h.seqs = h.items[:last], h.seqs[:last]
-	if size := cap(h.items); size > shrinkFrom && last < size/4 && size/2 > h.Keep {
-		h.items = append(make([]T, 0, size/2), h.items...)
-		h.seqs = append(make([]int64, 0, size/2), h.seqs...)
-	}
+	h.shrink()
 	return item
+}
+
+// SetKeep sets the length of the arrays, in items, that stays allocated however
+// few items are left.
+func (h *Heap[T]) SetKeep(keep int) {
+	h.keep = keep
+	for h.shrink() {
+	}
+}
+
+// shrink halves the arrays if less than a quarter of them is in use, and reports
+// whether it did.
+func (h *Heap[T]) shrink() bool {
+	var zero T
+	size := cap(h.items)
+	bytes := uintptr(size) * (unsafe.Sizeof(zero) + unsafe.Sizeof(h.next))
+	if bytes <= shrinkFrom || len(h.items) >= size/4 || size/2 <= h.keep {
+		return false
+	}
+	h.items = append(make([]T, 0, size/2), h.items...)
+	h.seqs = append(make([]int64, 0, size/2), h.seqs...)
+	return true
 }
 
 // replaceRoot fills the place of the root with the last entry, which leaves its

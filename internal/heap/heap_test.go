@@ -310,28 +310,31 @@ func TestTheFirstExchangeTakesLinearTime(t *testing.T) {
 	}
 }
 
+// small is how many items with their numbers take up shrinkFrom bytes.
+const small = shrinkFrom / (16 + 8)
+
 func TestTheArrayShrinksAsTheHeapEmptiesButNotBelowKeep(t *testing.T) {
 	for _, keep := range []int{0, 100_000} {
 		h := New(byKey)
-		h.Keep = keep
+		h.SetKeep(keep)
 		for i := range 1_000_000 {
 			h.Push(item{i, i})
 		}
 		for h.Len() > 0 {
 			h.Pop()
 		}
-		require.LessOrEqual(t, max(cap(h.items), cap(h.seqs)), max(2*shrinkFrom, 4*keep))
+		require.LessOrEqual(t, max(cap(h.items), cap(h.seqs)), max(2*small, 4*keep))
 		require.GreaterOrEqual(t, cap(h.items), keep)
 	}
 }
 
 func TestTheArrayOfASmallHeapStaysAsItIs(t *testing.T) {
 	h := New(byKey)
-	for i := range shrinkFrom / 2 {
+	for i := range small / 2 {
 		h.Push(item{i, i})
 	}
 	size := cap(h.items)
-	require.LessOrEqual(t, size, shrinkFrom)
+	require.LessOrEqual(t, size, small)
 	for h.Len() > 0 {
 		h.Pop()
 	}

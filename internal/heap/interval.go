@@ -128,12 +128,7 @@ func (h *Heap[T]) replaceGreatest(root, e int) {
 		}
 	}
 
-	pair := 2*leaf+1 < end
-	low := leaf &^ 1 // the least that e must not be below
-	if pair {
-		low = 2 * leaf
-	}
-	if (pair || leaf > root) && h.before(e, low) {
+	if h.before(e, 2*leaf) {
 		top := h.riseLeast(e, leaf, root)
 		h.liftGreatest(root, leaf)
 		h.insertLeast(e, leaf, top)

@@ -100,7 +100,7 @@ var classes = []class{
 			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
 			[]edit{
 				{waitGo, "make(chan struct{}, 1)", "make(chan struct{})"},
-				{waitGo, "q.served = nil\n\tq.mu.Unlock()\n\tfor w != nil {", "q.served = nil\n\tdefer q.mu.Unlock()\n\tfor w != nil {"},
+				{waitGo, "q.served, q.servedLast = nil, nil\n\tq.mu.Unlock()\n\tfor w != nil {", "q.served, q.servedLast = nil, nil\n\tdefer q.mu.Unlock()\n\tfor w != nil {"},
 			},
 		},
 	}},
@@ -145,7 +145,7 @@ var classes = []class{
 		{
 			"Joins, which wait for items that it has taken out",
 			"TestWhatIsDroppedReleasesJoin",
-			one(shutdownGo, "q.finish(min(len(drained), q.unfinished))", ""),
+			one(shutdownGo, "q.finish(int(min(int64(len(drained)), q.unfinished)))", ""),
 		},
 		{
 			"the items that wait, if it follows a graceful one",
@@ -194,7 +194,7 @@ var classes = []class{
 		{
 			"at an immediate shutdown",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			one(shutdownGo, "q.finish(min(len(drained), q.unfinished))", ""),
+			one(shutdownGo, "q.finish(int(min(int64(len(drained)), q.unfinished)))", ""),
 		},
 		{
 			"at an eviction, which counts the new item and not the old",
@@ -209,7 +209,7 @@ var classes = []class{
 		{
 			"below zero, if TaskDone came before the shutdown",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			one(shutdownGo, "q.finish(min(len(drained), q.unfinished))", "q.finish(len(drained))"),
+			one(shutdownGo, "q.finish(int(min(int64(len(drained)), q.unfinished)))", "q.finish(len(drained))"),
 		},
 	}},
 	{"cancelled calls pile up", []fault{
@@ -221,7 +221,7 @@ var classes = []class{
 		{
 			"every call ever parked leaves a waiter for reuse",
 			"TestThousandsOfParkedCallsLeaveFewWaitersBehind",
-			one(waitGo, "spare: q.made < maxSpare", "spare: true"),
+			one(waitGo, "w.spare = q.made < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare)", "w.spare = unsafe.Sizeof(*w) > 0"),
 		},
 	}},
 	{"items are kept alive after they left", []fault{
@@ -253,7 +253,7 @@ var classes = []class{
 		{
 			"by the waiter of a batch that was cancelled",
 			"TestACancelledCallLeavesNothingBehind",
-			one(waitGo, "w.items, w.moved, w.err = w.one[:], 0, nil", "w.moved, w.err = 0, nil"),
+			one(waitGo, "w.items, w.moved, w.err, w.fault = w.one[:], 0, nil, nil", "w.moved, w.err, w.fault = 0, nil, nil"),
 		},
 	}},
 	{"the arithmetic of the store fails at its edges", []fault{

@@ -273,7 +273,7 @@ inline muUnlock() {
 	check(inv_getters, len(getters) == 0 || len(buf) == 0 && !shutdown);
 	check(inv_putters, len(putters) == 0 || full && !shutdown);
 	check(inv_joiners, len(joiners) == 0 || unfinished > 0);
-	check(inv_served, served == 0);
+	check(inv_served, served == 0 && servedLast == 0);
 	check(inv_unfinished, 0 <= unfinished && unfinished <= len(buf) + held);
 	check(inv_unfinished, len(buf) + held - early <= unfinished)
 }
@@ -282,7 +282,7 @@ inline muUnlock() {
 inline unlock() {
 	mine = served;
 	served = 0;
-	servedLast = 0; /* means nothing now: the code leaves it, and next, as they are; here that would be more states */
+	servedLast = 0;
 	muUnlock()
 }
 

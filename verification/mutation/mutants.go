@@ -6,6 +6,7 @@ import (
 	"go/constant"
 	"go/token"
 	"go/types"
+	"math"
 	"strings"
 
 	"golang.org/x/tools/go/packages"
@@ -251,8 +252,9 @@ func (f *file) neverSet(e ast.Expr, results *types.Tuple) bool {
 	return isResult && !set
 }
 
-// constant adds one to a number, and takes one off if it is not 0, or negates a
-// truth value. It reports whether e is a constant.
+// constant adds one to a number, unless it is the largest there is, and takes one
+// off if it is not 0, or negates a truth value. It reports whether e is a
+// constant.
 func (f *file) constant(e ast.Expr, place string) bool {
 	value := f.pkg.TypesInfo.Types[e].Value
 	if value == nil {
@@ -262,7 +264,9 @@ func (f *file) constant(e ast.Expr, place string) bool {
 	case constant.Bool:
 		f.mutate(e, place, f.text(e), fmt.Sprint(!constant.BoolVal(value)))
 	case constant.Int:
-		f.mutate(e, place, f.text(e), f.text(e)+" + 1")
+		if n, exact := constant.Int64Val(value); exact && n < math.MaxInt {
+			f.mutate(e, place, f.text(e), f.text(e)+" + 1")
+		}
 		if constant.Sign(value) != 0 {
 			f.mutate(e, place, f.text(e), f.text(e)+" - 1")
 		}
