@@ -21,6 +21,7 @@ var (
 	ErrShutdown = errors.New("queue: shut down")
 
 	// ErrTaskDone is returned by [Queue.TaskDone] and [Queue.TaskDoneN] when
-	// they would mark more items done than were put, or a negative number.
+	// they would mark more items done than are unfinished, or a negative
+	// number.
 	ErrTaskDone = errors.New("queue: more tasks marked done than items put")
 )

@@ -33,10 +33,11 @@
 // Put, PutBatch, Get, GetBatch, Join and the loop over Tasks wait; all others
 // return at once. A call that waits ends when it is served, when its context
 // ends, or, Join apart, when the queue is shut down; whichever comes first
-// counts. A context that is done before the call wins over everything.
+// counts. A context that is done before the call wins over everything but an
+// empty batch.
 //
-// A nil error means that the item moved, any other that nothing did: an item is
-// never lost between a Put and a Get whose context ends. A call that was served
+// A nil error means that the item moved, any other that nothing did ([Queue.PutBatch]
+// apart, which says how many went in): an item is never lost between a Put and a Get whose context ends. A call that was served
 // keeps what it was given even if its context ends before it runs again. (There
 // asyncio differs: it cancels the call and puts the wake-up through to another.)
 //
@@ -59,10 +60,18 @@
 //
 // A queue starts no goroutine and no timer, and does not poll. Memory is
 // allocated as items come, not for the capacity; calls that wait do not
-// allocate in the steady state. An unbounded FIFO or LIFO queue grows without
-// copying what waits; a priority queue's array grows as a slice does, and adding
-// or taking an item takes O(log n) comparisons. All give the memory of a burst
-// back when they have drained. Everything else is O(1) an item.
+// allocate in the steady state, as long as no more than about a thousand wait at
+// a time. An unbounded FIFO or LIFO queue grows without copying what waits; a
+// priority queue's array grows as a slice does, and adding or taking an item
+// takes O(log n) comparisons. Drained, an unbounded queue gives the memory of a
+// burst back; a bounded one keeps what its capacity needs, for 65,536 items at
+// the most, so that filling it again does not allocate; [Queue.Resize] has it
+// give that back. Everything else is O(1) an item.
+//
+// # Tests
+//
+// A queue works in a bubble of testing/synctest that it was made in: calls that
+// wait are durably blocked.
 package queue
 
 import (

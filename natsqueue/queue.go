@@ -126,7 +126,7 @@ type Queue[T any] struct {
 //
 // The name must not be empty and must not contain spaces, dots, slashes, * or >.
 // Open waits for a server that does not answer until ctx ends, and then returns
-// ctx.Err(). It fails at once if the server has no JetStream, if an option is
+// an error that wraps ctx.Err(). It fails at once if the server has no JetStream, if an option is
 // invalid, if the queue exists with other options, or if a stream of that name
 // exists that is not a queue. A queue that was shut down can be opened: what is
 // left in it can be gotten.

@@ -58,6 +58,11 @@ func run(out io.Writer, items, rounds int) error {
 	if err != nil {
 		return err
 	}
+	// A server without streams removes their directory, and may do so just as
+	// the next one is being made there.
+	if _, err := js.CreateStream(context.Background(), jetstream.StreamConfig{Name: "stays"}); err != nil {
+		return err
+	}
 
 	for i, w := range workloads {
 		items := items

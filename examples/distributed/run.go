@@ -268,7 +268,7 @@ func (a *account) settle(out io.Writer, total int) error {
 		}
 	}
 	fmt.Fprintf(out, "put %d items: processed %d, of them %d more than once; lost %d\n", put, processed, twice, lost)
-	fmt.Fprintf(out, "the longest time without one was %v\n", a.pause.Round(time.Millisecond))
+	fmt.Fprintf(out, "the longest pause between two items was %v\n", a.pause.Round(time.Millisecond))
 	switch {
 	case lost > 0:
 		return fmt.Errorf("%d items were lost", lost)
