@@ -328,6 +328,32 @@ func TestTheArrayShrinksAsTheHeapEmptiesButNotBelowKeep(t *testing.T) {
 	}
 }
 
+func TestTheArraysAreHalvedOnceLessThanAQuarterOfManyBytesIsUsed(t *testing.T) {
+	for _, c := range []struct {
+		capacity, used, keep int
+		halved               bool
+	}{
+		{1024, 1, 0, false}, // 16 KiB: an int and its number are 16 bytes
+		{1025, 1, 0, true},
+		{4096, 1024, 0, false},
+		{4096, 1023, 0, true},
+		{4096, 1, 2048, false},
+		{4096, 1, 2047, true},
+	} {
+		h := New(cmp.Compare[int64])
+		h.items = append(make([]int64, 0, c.capacity), make([]int64, c.used)...)
+		h.seqs = append(make([]int64, 0, c.capacity), make([]int64, c.used)...)
+		h.keep = c.keep
+		require.Equal(t, c.halved, h.shrink(), "%+v", c)
+		want := c.capacity
+		if c.halved {
+			want /= 2
+		}
+		require.Equal(t, [2]int{want, want}, [2]int{cap(h.items), cap(h.seqs)}, "%+v", c)
+		require.Equal(t, [2]int{c.used, c.used}, [2]int{len(h.items), len(h.seqs)}, "%+v", c)
+	}
+}
+
 func TestTheArrayOfASmallHeapStaysAsItIs(t *testing.T) {
 	h := New(byKey)
 	for i := range small / 2 {
