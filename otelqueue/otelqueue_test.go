@@ -209,12 +209,11 @@ func TestTheFiguresOfEachCollectionAgreeWhileTheQueueIsUnderLoad(t *testing.T) {
 			_, _, _ = q.ForcePut(n)
 		}
 	})
-	var m map[string]int64
-	for range 1000 {
+	for rounds, gotten := 0, int64(0); rounds < 1000 || gotten < 1000; rounds++ {
 		_, got := observe(t, reader)
-		m = got["trades"]
+		m := got["trades"]
+		gotten = m["boundq.item.gotten"]
 		require.Equal(t, m["boundq.item.put"], m["boundq.item.gotten"]+m["boundq.item.dropped"]+m["boundq.depth"])
 		require.Equal(t, m["boundq.item.unfinished"], m["boundq.item.put"]-m["boundq.item.done"]-m["boundq.item.dropped"])
 	}
-	require.Greater(t, m["boundq.item.gotten"], int64(1000), "hardly under load")
 }
