@@ -6,6 +6,7 @@ import (
 	"os"
 	"reflect"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/anishathalye/porcupine"
@@ -205,9 +206,7 @@ type drainsOutOfOrder struct{ inner }
 
 func (q drainsOutOfOrder) Shutdown(immediate bool) []Item {
 	drained := q.inner.Shutdown(immediate)
-	for i, j := 0, len(drained)-1; i < j; i, j = i+1, j-1 {
-		drained[i], drained[j] = drained[j], drained[i]
-	}
+	slices.Reverse(drained)
 	return drained
 }
 

@@ -72,9 +72,7 @@ type drainsOutOfOrder struct{ inner }
 
 func (q drainsOutOfOrder) Shutdown(immediate bool) []item {
 	drained := q.inner.Shutdown(immediate)
-	for i, j := 0, len(drained)-1; i < j; i, j = i+1, j-1 {
-		drained[i], drained[j] = drained[j], drained[i]
-	}
+	slices.Reverse(drained)
 	return drained
 }
 
