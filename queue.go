@@ -36,10 +36,11 @@
 // counts. A context that is done before the call wins over everything but an
 // empty batch.
 //
-// A nil error means that the item moved, any other that nothing did ([Queue.PutBatch]
-// apart, which says how many went in): an item is never lost between a Put and a Get whose context ends. A call that was served
-// keeps what it was given even if its context ends before it runs again. (There
-// asyncio differs: it cancels the call and puts the wake-up through to another.)
+// A nil error means that the item moved, any other that nothing did
+// ([Queue.PutBatch] apart, which says how many went in): an item is never lost
+// between a Put and a Get whose context ends. A call that was served keeps what
+// it was given even if its context ends before it runs again. (There asyncio
+// differs: it cancels the call and puts the wake-up through to another.)
 //
 // # Fairness
 //
