@@ -45,7 +45,7 @@ type tab struct {
 // skipped if there is no browser.
 func openTab(t *testing.T, address string) *tab {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	t.Cleanup(cancel)
 	ctx, stop := chromedp.NewExecAllocator(ctx,
 		chromedp.ExecPath(browser(t)),
@@ -117,7 +117,7 @@ func eval[T any](b *tab, expression string) T {
 // until waits until a JavaScript expression is true in the page.
 func (b *tab) until(condition string) {
 	b.t.Helper()
-	require.Eventually(b.t, func() bool { return eval[bool](b, condition) }, 30*time.Second, 50*time.Millisecond, condition)
+	require.Eventually(b.t, func() bool { return eval[bool](b, condition) }, 2*time.Minute, 50*time.Millisecond, condition)
 }
 
 // press focuses an element and presses keys.

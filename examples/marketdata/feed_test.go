@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
@@ -17,16 +19,42 @@ import (
 // returns its address.
 func serve(t *testing.T, handle func(ctx context.Context, conn *websocket.Conn)) string {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(accepting(handle))
+	t.Cleanup(server.Close)
+	return "ws" + strings.TrimPrefix(server.URL, "http")
+}
+
+func accepting(handle func(ctx context.Context, conn *websocket.Conn)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)
 		if err != nil {
 			return
 		}
 		defer func() { _ = conn.CloseNow() }()
 		handle(r.Context(), conn)
-	}))
-	t.Cleanup(server.Close)
-	return "ws" + strings.TrimPrefix(server.URL, "http")
+	})
+}
+
+// inBubble runs a feed in a bubble, where no time passes while anybody works, and
+// gives each of its connections to handle. The connections are pipes.
+func inBubble(t *testing.T, put func(trade), handle func(ctx context.Context, conn *websocket.Conn), test func(t *testing.T, f *feed)) {
+	t.Helper()
+	transport := http.DefaultClient.Transport
+	defer func() { http.DefaultClient.Transport = transport }()
+	synctest.Test(t, func(t *testing.T) {
+		l := pipeListener{make(chan net.Conn), make(chan struct{})}
+		pipes := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+			client, server := net.Pipe()
+			l.conn <- server
+			return client, nil
+		}}
+		http.DefaultClient.Transport = pipes
+		server := &http.Server{Handler: accepting(handle)}
+		go func() { _ = server.Serve(l) }()
+		test(t, newFeed("ws://exchange", []string{"X"}, quiet, put))
+		pipes.CloseIdleConnections()
+		require.NoError(t, server.Close())
+	})
 }
 
 // tradesFrame returns a frame of n trades.
@@ -79,7 +107,8 @@ func TestWhatTheFeedCannotReadIsCountedAndNeverFatal(t *testing.T) {
 
 func TestTheFeedPingsASilentExchangeAndLeavesADeadOne(t *testing.T) {
 	var connections, pings atomic.Int64
-	url := serve(t, func(ctx context.Context, conn *websocket.Conn) {
+	inBubble(t, func(trade) {}, func(ctx context.Context, conn *websocket.Conn) {
+		_, _, _ = conn.Read(ctx) // the subscription, as a pipe keeps nothing
 		if connections.Add(1) == 3 {
 			_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
 			return
@@ -94,20 +123,20 @@ func TestTheFeedPingsASilentExchangeAndLeavesADeadOne(t *testing.T) {
 				_ = conn.Write(ctx, websocket.MessageText, []byte(`{"channel":"pong"}`))
 			}
 		}
+	}, func(t *testing.T, f *feed) {
+		start := time.Now()
+		f.run(t.Context())
+		require.EqualValues(t, 3, connections.Load())
+		require.EqualValues(t, 4, pings.Load(), "two that were answered, one that was not, and one on the second connection")
+		require.Zero(t, f.bad.Load())
+		require.Greater(t, time.Since(start), 4*f.silence)
 	})
-	f := newFeed(url, []string{"X"}, quiet, func(trade) {})
-	f.silence = 90 * time.Millisecond
-	start := time.Now()
-	f.run(t.Context())
-	require.EqualValues(t, 3, connections.Load())
-	require.EqualValues(t, 4, pings.Load(), "two that were answered, one that was not, and one on the second connection")
-	require.Zero(t, f.bad.Load())
-	require.Greater(t, time.Since(start), 4*f.silence)
 }
 
 func TestWaitingForRoomIsNotSilence(t *testing.T) {
 	var pings atomic.Int64
-	url := serve(t, func(ctx context.Context, conn *websocket.Conn) {
+	put := func(trade) { time.Sleep(4 * longestSilence) }
+	inBubble(t, put, func(ctx context.Context, conn *websocket.Conn) {
 		_, _, _ = conn.Read(ctx) // the subscription
 		_ = conn.Write(ctx, websocket.MessageText, []byte(tradesFrame(t, 1)))
 		_ = conn.Write(ctx, websocket.MessageText, []byte(tradesFrame(t, 2)))
@@ -121,12 +150,11 @@ func TestWaitingForRoomIsNotSilence(t *testing.T) {
 				pings.Add(1)
 			}
 		}
+	}, func(t *testing.T, f *feed) {
+		f.run(t.Context())
+		require.EqualValues(t, 2, f.received.Load(), "the connection was given up")
+		require.Zero(t, pings.Load())
 	})
-	f := newFeed(url, []string{"X"}, quiet, func(trade) { time.Sleep(250 * time.Millisecond) })
-	f.silence = 60 * time.Millisecond
-	f.run(t.Context())
-	require.EqualValues(t, 2, f.received.Load(), "the connection was given up")
-	require.Zero(t, pings.Load())
 }
 
 func TestRunEndsWithItsContextThoughNobodyListens(t *testing.T) {
