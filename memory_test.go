@@ -225,13 +225,20 @@ func TestCancelledCallsDoNotPileUp(t *testing.T) {
 	}
 	forEachOrder(t, func(t *testing.T, o order) {
 		q := o.make(1)
+		cancels := make(chan context.CancelFunc)
+		defer close(cancels)
+		go func() { // one for all: the runtime keeps each goroutine's memory
+			for cancel := range cancels {
+				cancel()
+			}
+		}()
 		before := heapInUse()
 		for range rounds {
 			_, _ = q.Get(expired)
 		}
 		for range rounds / 20 { // these park
 			ctx, cancel := context.WithCancel(background)
-			go cancel()
+			cancels <- cancel
 			_, _ = q.Get(ctx)
 		}
 		require.Less(t, heapInUse()-before, int64(200_000))
@@ -241,6 +248,7 @@ func TestCancelledCallsDoNotPileUp(t *testing.T) {
 }
 
 func TestThousandsOfParkedCallsLeaveFewWaitersBehind(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // each processor has its own store of what the runtime keeps
 	var q *queue.Queue[int]
 	var gate chan struct{}
 	// park parks 20,000 goroutines in wait until end, and returns what is left.

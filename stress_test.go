@@ -50,14 +50,18 @@ func TestNoItemIsLostOrDoubledThoughContextsEndAsItIsHandedOver(t *testing.T) {
 			const callers = 4
 			rounds := stressRounds(2000)
 			var put, got [callers][]int
-			brief := func() (context.Context, context.CancelFunc) {
-				return context.WithTimeout(background, time.Duration(rand.IntN(20))*time.Microsecond)
+			brief := func(most int) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(background, time.Duration(rand.IntN(most))*time.Microsecond)
 			}
 			var all sync.WaitGroup
 			for c := range callers {
 				all.Go(func() {
 					for i := range rounds {
-						ctx, cancel := brief()
+						most := 20
+						if len(put[c]) == 0 { // more, until it is enough for something to go in
+							most *= i + 1
+						}
+						ctx, cancel := brief(most)
 						items := []int{c + 1 + callers*(2*i), c + 1 + callers*(2*i+1)}
 						if i%3 == 0 {
 							n, _ := q.PutBatch(ctx, items)
@@ -71,7 +75,7 @@ func TestNoItemIsLostOrDoubledThoughContextsEndAsItIsHandedOver(t *testing.T) {
 				all.Go(func() {
 					dst := make([]int, 3)
 					for i := range rounds {
-						ctx, cancel := brief()
+						ctx, cancel := brief(20)
 						if i%3 == 0 {
 							n, _ := q.GetBatch(ctx, dst)
 							got[c] = append(got[c], dst[:n]...)
@@ -182,7 +186,7 @@ func TestAContextThatEndsAsTheCallParksIsSeen(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				q := o.make(1)
 				ctx, cancel := context.WithCancel(background)
-				within(10*time.Second, func() {
+				within(time.Minute, func() {
 					require.Equal(t, context.Canceled, call(q, contextThatEnds{ctx, cancel}))
 				})
 				check(t, q)
