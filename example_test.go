@@ -122,6 +122,7 @@ func ExampleQueue_GetBatch() {
 	_, _ = q.PutBatch(context.Background(), []string{"a", "b", "c", "d"})
 
 	fill := func(batch []string) (n int, err error) {
+		n, err = q.GetBatch(context.Background(), batch)
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 		defer cancel()
 		for n < len(batch) && err == nil {
