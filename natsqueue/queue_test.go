@@ -272,14 +272,14 @@ func TestCloseEndsTheCallsOfItsHandleAndNoOthers(t *testing.T) {
 func TestCloseHandsBackWhatWasOnItsWay(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
-	other := open(t, name)
+	other := open(t, name, natsqueue.WithAckWait(time.Hour))
 	for i := range 20 {
 		q := open(t, name)
 		_, err := q.Get(within(t, time.Millisecond)) // leaves a request with the server
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NoError(t, other.Put(soon(t), i))
 		require.NoError(t, q.Close())
-		task, err := other.Get(within(t, 20*time.Second))
+		task, err := other.Get(soon(t))
 		require.NoError(t, err, "it waits for its time to acknowledge")
 		require.Equal(t, i, task.Item)
 		require.NoError(t, task.Done(soon(t)))
@@ -366,7 +366,7 @@ func TestAShutdownIsSeenByEveryHandleAndOutlivesThem(t *testing.T) {
 func TestAnIdleWorkerHearsOfAShutdown(t *testing.T) {
 	t.Parallel()
 	fastest := time.Hour
-	for range 3 {
+	for start := time.Now(); fastest > 2*time.Second && time.Since(start) < time.Minute; {
 		name := newName(t)
 		a, b := open(t, name), open(t, name)
 		var worker sync.WaitGroup
@@ -446,7 +446,7 @@ func TestAUserNeedsNoPermissionsButThoseOfItsQueue(t *testing.T) {
 	defer s.Shutdown()
 	for _, user := range opts.Users {
 		var violations atomic.Int32
-		nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user.Username, "secret"), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) { violations.Add(1) }))
+		nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user.Username, "secret"), nats.Timeout(time.Minute), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) { violations.Add(1) }))
 		require.NoError(t, err)
 		defer nc.Close()
 		js, err := jetstream.New(nc)
@@ -480,7 +480,11 @@ func TestAUserNeedsNoPermissionsButThoseOfItsQueue(t *testing.T) {
 		callers.Wait()
 		require.NoError(t, q.Close())
 		require.NoError(t, other.Close())
-		require.Equal(t, user.Username == "hears", violations.Load() == 0)
+		if user.Username == "hears" {
+			require.Zero(t, violations.Load())
+		} else {
+			eventually(t, func() bool { return violations.Load() > 0 }, "it is told what it may not hear")
+		}
 		require.NoError(t, js.DeleteStream(soon(t), "jobs"))
 	}
 }

@@ -60,7 +60,7 @@ func runWithServer(m *testing.M) int {
 }
 
 func serverOptions(dir string) *server.Options {
-	return &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true}
+	return &server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true, AuthTimeout: 60}
 }
 
 func startServer(opts *server.Options) *server.Server {
@@ -69,7 +69,7 @@ func startServer(opts *server.Options) *server.Server {
 		panic(err)
 	}
 	s.Start()
-	if !s.ReadyForConnections(30 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		panic("the server does not start")
 	}
 	return s
@@ -78,7 +78,7 @@ func startServer(opts *server.Options) *server.Server {
 // connect returns a connection of the test's own.
 func connect(t testing.TB, url string) jetstream.JetStream {
 	t.Helper()
-	nc, err := nats.Connect(url, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.RetryOnFailedConnect(true))
+	nc, err := nats.Connect(url, nats.Timeout(time.Minute), nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.RetryOnFailedConnect(true))
 	require.NoError(t, err)
 	t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)
@@ -102,7 +102,7 @@ func open(t testing.TB, name string, opts ...natsqueue.Option) *natsqueue.Queue[
 
 func openAt(t testing.TB, url, name string, opts ...natsqueue.Option) *natsqueue.Queue[int] {
 	t.Helper()
-	q, err := natsqueue.Open[int](within(t, 20*time.Second), connect(t, url), name, opts...)
+	q, err := natsqueue.Open[int](soon(t), connect(t, url), name, opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, q.Close()) })
 	return q
@@ -116,8 +116,8 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// soon is within a minute.
-func soon(t testing.TB) context.Context { return within(t, time.Minute) }
+// soon is within some minutes.
+func soon(t testing.TB) context.Context { return within(t, 3*time.Minute) }
 
 // get gets an item and marks it done.
 func get[T any](t testing.TB, q *natsqueue.Queue[T]) T {
@@ -148,7 +148,7 @@ func upTo(n int) []int {
 // eventually waits until f is true; the server tells some things a little later.
 func eventually(t testing.TB, f func() bool, what string) {
 	t.Helper()
-	require.Eventually(t, f, 30*time.Second, 2*time.Millisecond, what)
+	require.Eventually(t, f, 2*time.Minute, 2*time.Millisecond, what)
 }
 
 func stats[T any](t testing.TB, q *natsqueue.Queue[T]) natsqueue.Stats {
