@@ -72,7 +72,7 @@ func parseJob(line string) (j job, err error) {
 
 // connect opens the queue, and makes it if options are given.
 func connect(ctx context.Context, servers, name string, opts ...natsqueue.Option) (*natsqueue.Queue[job], *nats.Conn, error) {
-	nc, err := nats.Connect(servers, nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.NoCallbacksAfterClientClose())
+	nc, err := nats.Connect(servers, nats.Timeout(time.Minute), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.NoCallbacksAfterClientClose())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -155,7 +155,7 @@ func serve() error {
 		return err
 	}
 	s.Start()
-	if !s.ReadyForConnections(10 * time.Second) {
+	if !s.ReadyForConnections(time.Minute) {
 		return fmt.Errorf("%s does not start", p.Node)
 	}
 	fmt.Println("ready")

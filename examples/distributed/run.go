@@ -18,7 +18,7 @@ import (
 // run plays the piece: it starts the processes, kills two of them, waits until
 // all is done and accounts for it.
 func run(ctx context.Context, c config, out io.Writer) (err error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	s := stage{config: c, out: out, begin: time.Now(), account: newAccount()}
 	if c.nats == "" {
@@ -46,7 +46,7 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 }
 
 func deleteQueue(nc *nats.Conn, name string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -146,6 +146,14 @@ func (s *stage) killLeader(ctx context.Context, nc *nats.Conn) error {
 		return err
 	}
 	leader := stream.CachedInfo().Cluster.Leader
+	for leader == "" { // they elect one
+		time.Sleep(50 * time.Millisecond)
+		info, err := stream.Info(ctx)
+		if err != nil {
+			return err
+		}
+		leader = info.Cluster.Leader
+	}
 	s.say("kill %s, which leads the queue", leader)
 	return s.cluster.servers[leader].kill()
 }
