@@ -555,24 +555,34 @@ func TestOverflowEvictsTheOldestAndKeepsTheOrder(t *testing.T) {
 }
 
 func TestWhoPutsBackWhatItTookIsNeverRefused(t *testing.T) {
-	forEachOrder(t, func(t *testing.T, o order) {
-		const capacity = 8
-		q := o.filled(t, capacity, capacity)
-		var all sync.WaitGroup
-		for range capacity {
-			all.Go(func() {
-				for range stressRounds(50_000) {
-					item, err := q.TryGet()
-					if !assert.NoError(t, err) || !assert.NoError(t, q.TryPut(item)) {
-						return
-					}
-				}
+	t.Run("others find it locked", func(t *testing.T) { // if need be on one processor
+		testPuttingBack(t, order{make: func(capacity int) *queue.Queue[int] {
+			return queue.NewPriority(capacity, func(a, b int) int {
+				runtime.Gosched() // under the lock
+				return evenFirst(a, b)
 			})
-		}
-		within(time.Minute, all.Wait)
-		require.ElementsMatch(t, upTo(capacity), empty(q))
-		check(t, q)
+		}}, stressRounds(200))
 	})
+	forEachOrder(t, func(t *testing.T, o order) { testPuttingBack(t, o, stressRounds(50_000)) })
+}
+
+func testPuttingBack(t *testing.T, o order, rounds int) {
+	const capacity = 8
+	q := o.filled(t, capacity, capacity)
+	var all sync.WaitGroup
+	for range capacity {
+		all.Go(func() {
+			for range rounds {
+				item, err := q.TryGet()
+				if !assert.NoError(t, err) || !assert.NoError(t, q.TryPut(item)) {
+					return
+				}
+			}
+		})
+	}
+	within(time.Minute, all.Wait)
+	require.ElementsMatch(t, upTo(capacity), empty(q))
+	check(t, q)
 }
 
 // Newcomers hammer the queue with Try while others are parked in a known order.
