@@ -205,8 +205,8 @@ func ratioChart(title string, results []result) bars {
 		}
 		c.labels = append(c.labels, parameters)
 	}
-	for _, name := range peersIn(results) {
-		place := slices.IndexFunc(everybody(), func(p peer) bool { return p.name == name })
+	for _, name := range columnsOf(results) {
+		place := slices.Index(columns(), name)
 		s := series{name: name, color: palette[place%len(palette)]} // the same in all charts
 		for _, r := range results {
 			v := math.NaN()

@@ -3,11 +3,12 @@
 // BENCHMARKS.md, the charts in it and the summary in the README are written by
 // it too.
 //
-//	go run ./benchmarks                                  # everything: about two minutes
+//	go run ./benchmarks                                  # everything but Python: about two minutes
 //	go run ./benchmarks -run 'pipeline/.*cap=128/'       # some cells
 //	go run ./benchmarks -run 'peer=chan(\+select)?$'     # some peers
 //	go run ./benchmarks -run solo -rounds 25 -time 50ms  # more exactly
-//	go run ./benchmarks -out . -python python3           # writes BENCHMARKS.md
+//	go run ./benchmarks -out . -python python3           # all that is published
+//	go run ./benchmarks -from benchmarks/rounds.json     # the published figures, as a table
 package main
 
 import (
@@ -57,9 +58,9 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	flags.SetOutput(usage)
 	pattern := flags.String("run", "", "measure the cells and peers whose `name` (workload/parameters/peer=...) matches this regular expression")
 	flags.IntVar(&c.rounds, "rounds", 9, "how many rounds each side does")
-	flags.DurationVar(&c.time, "time", 20*time.Millisecond, "how long the queue's round takes, about")
+	flags.DurationVar(&c.time, "time", 20*time.Millisecond, "how long a round of each side takes, about: a slow one moves fewer items, but some times the capacity at least")
 	flags.StringVar(&c.python, "python", "", "measure the queues of the Python interpreter at `path` too")
-	flags.StringVar(&c.out, "out", "", "write BENCHMARKS.md, charts and the raw rounds into `dir`, and the summary into the README.md there, if it has a place for it")
+	flags.StringVar(&c.out, "out", "", "write BENCHMARKS.md, charts and the raw rounds of a whole run into `dir`, and the summary into the README.md there, if it has a place for it")
 	flags.StringVar(&c.from, "from", "", "measure nothing, and show the raw rounds that -out wrote to `file`")
 	if err := flags.Parse(args); err != nil {
 		return c, err
@@ -74,21 +75,24 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 		return c, errors.New("-rounds must be at least 1")
 	case c.time <= 0:
 		return c, errors.New("-time must be positive")
+	case c.out != "" && *pattern != "":
+		return c, errors.New("-out writes what a whole run measured: it does not go with -run")
 	}
 	c.command = "go run ./benchmarks"
 	flags.Visit(func(f *flag.Flag) {
 		value := f.Value.String()
+		if c.from != "" && f.Name != "from" && f.Name != "out" {
+			err = fmt.Errorf("-from measures nothing: it does not go with -%s", f.Name)
+		}
 		switch f.Name {
 		case "python":
 			value = filepath.Base(value)
 		case "out":
 			value = "."
-		case "run":
-			value = "'" + value + "'"
 		}
 		c.command += " -" + f.Name + " " + value
 	})
-	return c, nil
+	return c, err
 }
 
 // selected returns the cells that a pattern selects, each with the queue and

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"time"
@@ -14,6 +15,7 @@ type cell struct {
 	name    string   // workload/key=value/...
 	metrics []string // what a round measures, with units
 	items   int      // in a round; 0: as many as take the time that a round should
+	least   int      // items in a round, however long it takes
 	rounds  int      // at most; 0: as many as are asked for
 	sides   []side   // the queue first
 	python  *request // the same for a queue of Python's, if it is asked for
@@ -22,9 +24,6 @@ type cell struct {
 // A side is what one peer does for a cell.
 type side struct {
 	peer string
-	// apart says that this side is too slow to do as many items as the others
-	// in a reasonable time. It does as many as fit; times are an item's anyway.
-	apart bool
 	// prepare makes what outlives a round, if anything does.
 	prepare func() (trial, error)
 }
@@ -77,12 +76,11 @@ func (c cell) measure(ctx context.Context, n int, target time.Duration) (result,
 		trials[i] = t
 	}
 	items := make([]int, len(c.sides))
-	if c.items > 0 {
-		for i := range items {
-			items[i] = c.items
+	for i, t := range trials {
+		var err error
+		if items[i], err = c.calibrate(ctx, i, t, target); err != nil {
+			return none, err
 		}
-	} else if err := c.calibrate(ctx, trials, items, target); err != nil {
-		return none, err
 	}
 	if c.rounds > 0 {
 		n = min(n, c.rounds)
@@ -117,46 +115,26 @@ func (c cell) round(ctx context.Context, i int, t trial, items int) (sample, err
 	return s, nil
 }
 
-// slowest bounds how many times as long as the queue a side may take for a
-// round before all get fewer items.
-const slowest = 4
-
-// calibrate finds how many items the queue moves in the time that a round
-// should take, and gives all sides as many, or fewer if one is slow.
-func (c cell) calibrate(ctx context.Context, trials []trial, items []int, target time.Duration) error {
-	const least = 256 // some for each goroutine
-	common := 0
-	for i, t := range trials {
-		n := least
-		var s sample
-		for {
-			var err error
-			if s, err = c.round(ctx, i, t, n); err != nil {
-				return err
+// calibrate finds how many items a side moves in the time that a round should
+// take. Each side has a number of its own, so that a slow one makes nobody
+// else's rounds short. What disturbs the machine for a moment only ever makes a
+// sample longer: the shortest of three counts.
+func (c cell) calibrate(ctx context.Context, i int, t trial, target time.Duration) (int, error) {
+	if c.items > 0 {
+		return c.items, nil
+	}
+	least := max(c.least, 2048) // some for each of many goroutines
+	for n := least; ; n *= 2 {
+		shortest := time.Duration(math.MaxInt64)
+		for range 3 {
+			s, err := c.round(ctx, i, t, n)
+			if err != nil {
+				return 0, err
 			}
-			if s.elapsed >= target/8 || n >= 1<<30 {
-				break
-			}
-			n *= 2
+			shortest = min(shortest, s.elapsed)
 		}
-		limit := target
-		if i > 0 {
-			limit *= slowest
-		}
-		fit := max(least, int(float64(n)*float64(limit)/float64(s.elapsed)))
-		switch {
-		case c.sides[i].apart:
-			items[i] = fit
-		case common == 0:
-			common = fit
-		default:
-			common = min(common, fit)
+		if shortest >= target/8 || n >= 1<<30 {
+			return max(least, int(float64(n)*float64(target)/float64(shortest))), nil
 		}
 	}
-	for i := range items {
-		if !c.sides[i].apart {
-			items[i] = common
-		}
-	}
-	return nil
 }

@@ -46,14 +46,13 @@ func TestACellMayBoundItsRounds(t *testing.T) {
 	require.Len(t, r.Sides[0].Values[0], 1)
 }
 
-func TestAllSidesMoveAsManyItemsAsTheQueueCanInTheTime(t *testing.T) {
-	items := func(each ...time.Duration) (n []int) {
+func TestEachSideMovesAsManyItemsAsFillARound(t *testing.T) {
+	items := func(least int, each ...time.Duration) (n []int) {
 		var log []string
-		c := cell{name: "c", metrics: perItem}
+		c := cell{name: "c", metrics: perItem, least: least}
 		for _, e := range each {
 			c.sides = append(c.sides, fake("side", e, &log))
 		}
-		c.sides[len(each)-1].apart = len(each) > 2
 		r, err := c.measure(t.Context(), 1, 100*time.Millisecond)
 		require.NoError(t, err)
 		for _, s := range r.Sides {
@@ -61,9 +60,34 @@ func TestAllSidesMoveAsManyItemsAsTheQueueCanInTheTime(t *testing.T) {
 		}
 		return n
 	}
-	require.Equal(t, []int{100_000, 100_000}, items(time.Microsecond, 3*time.Microsecond))
-	require.Equal(t, []int{40_000, 40_000}, items(time.Microsecond, 10*time.Microsecond), "the slow one takes four times as long")
-	require.Equal(t, []int{100_000, 100_000, 4_000}, items(time.Microsecond, time.Microsecond, 100*time.Microsecond), "the last stands apart")
+	require.Equal(t, []int{100_000, 10_000}, items(0, time.Microsecond, 10*time.Microsecond), "a slow side makes nobody else's rounds short")
+	require.Equal(t, []int{100_000_000, 2048}, items(0, time.Nanosecond, time.Millisecond), "some items at the least")
+	require.Equal(t, []int{100_000, 65_536}, items(65_536, time.Microsecond, 10*time.Microsecond), "so many that the steady state is measured")
+}
+
+func TestADisturbedSampleDoesNotMakeTheRoundsShort(t *testing.T) {
+	for disturbed := range 3 { // which of the first samples
+		samples := 0
+		c := cell{name: "c", metrics: perItem, sides: []side{{peer: "a", prepare: each(func(items int) (sample, error) {
+			elapsed := time.Duration(items) * time.Microsecond
+			if samples++; samples-1 == disturbed {
+				elapsed += time.Second
+			}
+			return sample{values: []float64{1}, elapsed: elapsed}, nil
+		})}}}
+		r, err := c.measure(t.Context(), 1, 100*time.Millisecond)
+		require.NoError(t, err)
+		require.Equal(t, 100_000, r.Sides[0].Items)
+	}
+}
+
+func TestACellMayFixItsItems(t *testing.T) {
+	var log []string
+	c := cell{name: "c", metrics: perItem, items: 10, least: 20, sides: []side{fake("a", time.Microsecond, &log)}}
+	r, err := c.measure(t.Context(), 1, time.Millisecond)
+	require.NoError(t, err)
+	require.Equal(t, 10, r.Sides[0].Items)
+	require.Equal(t, "a close a", strings.Join(log, " "), "there is nothing to find out")
 }
 
 func TestAMeasurementEndsWithItsContext(t *testing.T) {

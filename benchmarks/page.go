@@ -24,17 +24,21 @@ var sections = []section{
 	{"pipeline-128", "Pipelines, capacity 128", regexp.MustCompile(`^pipeline/.*/cap=128/`), ""},
 	{"pipeline-8192", "Pipelines, capacity 8192", regexp.MustCompile(`^pipeline/.*/cap=8192/`), ""},
 	{"pipeline-none", "Pipelines, no bound", regexp.MustCompile(`^pipeline/.*/cap=none/`),
-		"No producer ever waits, and what is not gotten piles up."},
+		"No producer ever waits, and what is not gotten piles up: who moves more items in a round may have more of them waiting."},
 	{"join", "Knowing that all is done", regexp.MustCompile(`^(join|tasks)`),
 		"`join` is a pipeline whose consumers mark each item done. In `tasks`, workers range over `Tasks`, which marks the items done, and the producer waits until all are."},
 	{"batch", "Batches", regexp.MustCompile(`^batch`),
 		"`PutBatch` and `GetBatch` of so many items, from one goroutine to one, and a time an item. What knows no batches moves the same items one by one."},
 	{"priority", "Priorities", regexp.MustCompile(`^priority`),
-		"`waiting` gets an item and puts another while so many wait. Random keys are those of a simulation: the key that was gotten and a random step; rising keys are those of a clock. `burst` puts so many items and then gets them all."},
+		"`waiting` gets an item and puts another while so many wait. Random keys are those of a simulation: the key that was gotten and a random step; rising keys are those of a clock. `burst` puts so many items and then gets them all, again and again."},
+	{"drop-last", "Priorities, full", regexp.MustCompile(`^drop-last`),
+		"`ForcePut` into a full priority queue, which drops for it the item that would leave last, beside a `TryGet` and a `TryPut` of the same queue. Each new key is a random step from the one that left. None of the peers can find its last item without looking at all."},
+	{"scale", "Many goroutines", regexp.MustCompile(`^scale`),
+		"The queue beside itself: an item at 64:64, divided by an item at 4:4, with so many processors (GOMAXPROCS) to run them. That may be more than the machine has."},
 	{"others", "Newest first; drop the oldest", regexp.MustCompile(`^(lifo|drop-oldest)`),
 		"`lifo` puts and gets on top of what waits. `drop-oldest` puts into a full queue, with `ForcePut`; a channel is received from until there is room."},
 	{"latency", "Hop latency", regexp.MustCompile(`^latency`),
-		"From the beginning of a put to the return of the get that was parked for its item, on an idle machine. Most of it is the waking of a processor; who spins keeps one awake."},
+		"From the beginning of a put to the return of the get that was parked for its item. Before each put the producer spins for 20 µs: it keeps its own processor busy, and the others may go idle. A hop to an idle one costs its waking; a hop to one that is still awake costs much less, and the p50 is mostly the one or mostly the other. Who spins keeps a processor awake. So may Workiva Queue, whose Put waits, with the lock held, until the get that it woke has answered: its p50 is that of those who spin, its p99 that of those who park. A round has 2000 hops, its p99.9 is the third longest of them: it hangs on what else the machine does."},
 	{"memory", "Memory", regexp.MustCompile(`^memory`),
 		"How much the heap has grown when so many ints wait, after a collection."},
 	{"pause", "The longest put while growing", regexp.MustCompile(`^pause`),
@@ -51,18 +55,22 @@ func (s section) of(results []result) (mine []result) {
 	return mine
 }
 
-// everybody returns all that the queue may be compared with, in the order in
-// which they are shown.
+// everybody returns all peers of the queue, in the order in which they are shown.
 func everybody() []peer { return slices.Concat(peers[1:], pythonPeers) }
 
-// peersIn returns the names of those whom the results compare the queue with.
-func peersIn(results []result) (names []string) {
+// columns returns the names of all that the queue may be compared with.
+func columns() (names []string) {
 	for _, p := range everybody() {
-		if slices.ContainsFunc(results, func(r result) bool { return r.side(p.name) > 0 }) {
-			names = append(names, p.name)
-		}
+		names = append(names, p.name)
 	}
-	return names
+	return append(names, getAndPut, fourAside)
+}
+
+// columnsOf returns the names of those whom the results compare the queue with.
+func columnsOf(results []result) []string {
+	return slices.DeleteFunc(columns(), func(name string) bool {
+		return !slices.ContainsFunc(results, func(r result) bool { return r.side(name) > 0 })
+	})
 }
 
 // side returns which side of the result is the peer's; 0 if none is.
@@ -152,10 +160,10 @@ func (r report) summary() string {
 		}
 	}
 	b.WriteString("\nOver all cells that a peer can do, memory and latency included:\n")
-	b.WriteString("\nPeer | Median ratio | Queue loses in | What it does not do, or does otherwise\n---|---|---|---\n")
+	b.WriteString("\nPeer | Median ratio | Queue loses in | At worst | What it does not do, or does otherwise\n---|---|---|---|---\n")
 	for _, p := range everybody() {
 		var ratios []float64
-		lost := 0
+		lost, worst, where := 0, 0.0, ""
 		for _, c := range r.Cells {
 			i := c.side(p.name)
 			if i == 0 {
@@ -167,13 +175,30 @@ func (r report) summary() string {
 				if loses(ratio) {
 					lost++
 				}
+				if ratio > worst {
+					worst, where = ratio, c.label(m)
+				}
 			}
 		}
 		if len(ratios) > 0 {
-			fmt.Fprintf(&b, "%s | %s | %d of %d | %s\n", p.name, marked(quartilesOf(ratios).median), lost, len(ratios), p.lacks())
+			fmt.Fprintf(&b, "%s | %s | %d of %d | %s, %s | %s\n",
+				p.name, marked(quartilesOf(ratios).median), lost, len(ratios), marked(worst), where, p.lacks())
 		}
 	}
 	return b.String()
+}
+
+// label is short for a metric of the cell: what a peer's best context is named
+// for it already.
+func (r result) label(metric int) string {
+	parts := strings.Split(r.Cell, "/")
+	parts = slices.DeleteFunc(parts, func(part string) bool { return strings.HasPrefix(part, "ctx=") })
+	label := strings.NewReplacer("shape=", "", "cap=", "capacity ", "order=", "", "=", " ").Replace(strings.Join(parts, " "))
+	if len(r.Metrics) > 1 {
+		_, name, _ := strings.Cut(r.Metrics[metric], " ")
+		label += " " + name
+	}
+	return label
 }
 
 // page returns BENCHMARKS.md.
@@ -221,8 +246,12 @@ func (r report) page() string {
 const method = `
 All sides of a cell take turns in one process, in an order that is turned round from one round to the next. A ratio is that
 of one round; what is shown is the median over the rounds, and the quartiles in brackets. Garbage is collected before each
-round, outside the time. All move as many ints: as many as the queue moves in the time of a round (-time), or fewer if a peer
-is more than four times as slow. (Python's queues move fewer.) What comes out is checked against what went in.
+round, outside the time. Where a time is an item's, each side moves as many ints as take it a round (-time, 20 ms if not said),
+by the shortest of three samples, but eight times the capacity at the least: a slow side moves fewer. Latency, memory and the
+longest put are measured over as many for all.
+
+What comes out is checked: the sum against what went in; of priorities, the order; of drop-oldest, what is left. (Of Python's
+queues, only pipelines; memory and the longest put take nothing out.)
 
 The goroutines of a pipeline wait at a barrier and start at once, so that no side is parked before the other begins. Each peer,
 the queue included, is called through an interface, one call an item on either side. A context is handed to each call, and
@@ -230,12 +259,12 @@ the select asks it for its Done channel each time. Peers that only try are calle
 succeed: they spin, and are fast as long as there are processors that nobody else needs.
 
 A cell's name selects it: ` + "`go run ./benchmarks -run 'pipeline/shape=4:4/cap=128/'`" + `. A dash is where the peer cannot do
-the work. The raw rounds are in [` + roundsFile + `](` + roundsFile + `).
+the work, or is not asked: Python's queues stand in pipelines 1:1 and 4:4 and in priorities with items waiting. The raw rounds are in [` + roundsFile + `](` + roundsFile + `).
 `
 
 // tables returns a table of ratios and one of what was measured.
 func tables(results []result) string {
-	names := peersIn(results)
+	names := columnsOf(results)
 	var ratios, values strings.Builder
 	fmt.Fprintf(&ratios, "queue / peer | %s\n---%s\n", strings.Join(names, " | "), strings.Repeat("|---", len(names)))
 	fmt.Fprintf(&values, "median | queue | %s\n---%s\n", strings.Join(names, " | "), strings.Repeat("|---", len(names)+1))

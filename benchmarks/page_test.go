@@ -80,8 +80,19 @@ func TestWhereTheQueueLosesIsMarked(t *testing.T) {
 		[]string{marked(0.99), marked(1.004), marked(1.006), marked(2.5)})
 	summary := everything(2).summary()
 	require.Contains(t, summary, "\nput and get on one goroutine | **2.00** | **2.00**\n")
-	require.Contains(t, summary, "\nchan+select+WaitGroup | **2.00** | 4 of 4 | ")
+	require.Contains(t, summary, "\nchan+select+WaitGroup | **2.00** | 4 of 4 | **2.00**, join 1:1 capacity 128 | ")
 	require.NotContains(t, everything(0.5).page(), "**0.50**")
+}
+
+func TestTheSummaryNamesTheCellInWhichTheQueueIsWorst(t *testing.T) {
+	other, hops := measured, measured
+	other.Cell = "pipeline/shape=8:1/cap=1/ctx=background"
+	hops.Cell, hops.Metrics = "latency/ctx=cancel", []string{"ns p50", "ns p99"}
+	hops.Sides = []rounds{{Values: [][]float64{{1}, {9}}}, {Peer: "chan", Values: [][]float64{{2}, {6}}}}
+	summary := report{Cells: []result{measured, other, hops}}.summary()
+	require.Contains(t, summary, "\nchan | 0.50 | 1 of 4 | **1.50**, latency p99 | ")
+	require.Contains(t, summary, "\nslice+Cond | **1.50** | 2 of 2 | **1.50**, solo | ", "the first of two alike")
+	require.Equal(t, "pipeline 8:1 capacity 1", other.label(0))
 }
 
 func TestADashStandsWhereAPeerCannotDoTheWork(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 )
 
 // condSlice is the queue that people write by hand: a slice, a mutex and two
-// conditions.
+// conditions. It is no ring, for few write one: items[1:] gives up the room of
+// what was taken, and append allocates anew.
 type condSlice struct {
 	mu                sync.Mutex
 	notEmpty, notFull sync.Cond
@@ -82,6 +83,12 @@ type lockedStack struct {
 	items    []int
 }
 
+func newLockedStack() *lockedStack {
+	s := &lockedStack{}
+	s.notEmpty.L = &s.mu
+	return s
+}
+
 func (s *lockedStack) put(_ context.Context, item int) error {
 	s.mu.Lock()
 	s.items = append(s.items, item)
@@ -93,7 +100,6 @@ func (s *lockedStack) put(_ context.Context, item int) error {
 func (s *lockedStack) get(context.Context) (int, error) {
 	s.mu.Lock()
 	for len(s.items) == 0 {
-		s.notEmpty.L = &s.mu
 		s.notEmpty.Wait()
 	}
 	last := len(s.items) - 1

@@ -98,7 +98,7 @@ func (p *interpreter) join(cells []cell) {
 		for _, peer := range pythonPeers {
 			ask := *c.python
 			ask.Queue = peer.name
-			cells[i].sides = append(cells[i].sides, side{peer: peer.name, apart: true, prepare: func() (trial, error) {
+			cells[i].sides = append(cells[i].sides, side{peer: peer.name, prepare: func() (trial, error) {
 				return trial{
 					run: func(items int) (sample, error) {
 						ask.Items = items

@@ -137,7 +137,7 @@ func readReport(file string) (r report, err error) {
 
 // The summary stands between these lines of a README.
 const (
-	injectFrom = "<!-- benchmarks: written by go run ./benchmarks -out . -->\n"
+	injectFrom = "<!-- benchmarks: written by go run ./benchmarks -out . -python python3 -->\n"
 	injectTo   = "<!-- end of benchmarks -->\n"
 )
 

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -87,6 +89,14 @@ func cells(n sizes) []cell {
 	for _, waiting := range n.priority {
 		all = append(all, sorting(waiting))
 	}
+	for _, waiting := range n.priority[:2] {
+		all = append(all, dropLast(waiting))
+	}
+	for _, capacity := range []int{1, 128, 8192} {
+		for _, procs := range []int{1, 2, 4, 8} {
+			all = append(all, scale(capacity, procs))
+		}
+	}
 	all = append(all, lifo(n.lifo))
 	for _, capacity := range []int{128, 8192} {
 		all = append(all, dropping(capacity))
@@ -135,6 +145,10 @@ func exactly(capacity int) fit {
 	return func(p peer) (int, bool) { return capacity, p.holds(capacity) }
 }
 
+// fills is how many times its capacity a bounded queue moves in a round at least,
+// so that filling and draining it once is little beside the steady state.
+const fills = 8
+
 // about is for cells in which it does not: who knows no bound has none.
 func about(capacity int) fit {
 	return func(p peer) (int, bool) {
@@ -171,17 +185,23 @@ func solo(k kind) cell {
 }
 
 func putAndGet(ctx context.Context, t transport, items int) (s sample, err error) {
+	sum := 0
 	s = timed(items, func() {
 		for i := range items {
 			if err = t.put(ctx, i); err != nil {
 				return
 			}
-			if _, err = t.get(ctx); err != nil {
+			var item int
+			if item, err = t.get(ctx); err != nil {
 				return
 			}
+			sum += item
 		}
 	})
-	return s, err
+	if err != nil {
+		return s, err
+	}
+	return s, account(sum, sumBelow(items))
 }
 
 // try is solo without waiting.
@@ -194,19 +214,20 @@ func try() cell {
 		}
 		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
 			t := p.plain(capacity).(trier)
-			moved := 0
+			sum := 0
 			s := timed(items, func() {
 				for i := range items {
 					if !t.tryPut(i) {
 						return
 					}
-					if _, ok := t.tryGet(); !ok {
+					item, ok := t.tryGet()
+					if !ok {
 						return
 					}
-					moved++
+					sum += item
 				}
 			})
-			return s, account(moved, items)
+			return s, account(sum, sumBelow(items))
 		})})
 	}
 	return c
@@ -218,6 +239,9 @@ func account(got, want int) error {
 	}
 	return nil
 }
+
+// sumBelow returns the sum of the numbers below n.
+func sumBelow(n int) int { return n * (n - 1) / 2 }
 
 // split calls work in k goroutines, each with its part of the numbers below n.
 // They wait for start before they begin; split returns when all are ready to.
@@ -259,12 +283,12 @@ func race(producers, consumers, items int, produce func(from, to int) error, con
 	if err := fault.Load(); err != nil {
 		return s, *err
 	}
-	return s, account(int(total.Load()), items*(items-1)/2)
+	return s, account(int(total.Load()), sumBelow(items))
 }
 
 // pipeline has producers put and consumers get, all at once.
 func pipeline(producers, consumers, capacity int, k kind) cell {
-	c := cell{name: fmt.Sprintf("pipeline/shape=%d:%d/%s/ctx=%s", producers, consumers, bound(capacity), k), metrics: perItem}
+	c := cell{name: fmt.Sprintf("pipeline/shape=%d:%d/%s/ctx=%s", producers, consumers, bound(capacity), k), metrics: perItem, least: fills * capacity}
 	if capacity > 0 && k == background && producers == consumers && producers <= 4 {
 		c.python = &request{Workload: "pipeline", Workers: producers, Capacity: capacity}
 	}
@@ -383,6 +407,7 @@ func batches(size int, k kind) cell {
 	return cell{
 		name:    fmt.Sprintf("batch/size=%d/cap=%d/ctx=%s", size, capacity, k),
 		metrics: perItem,
+		least:   fills * capacity,
 		sides: k.sides(fits, func(ctx context.Context, t transport, items int) (sample, error) {
 			b, ok := t.(batcher)
 			if !ok {
@@ -467,7 +492,7 @@ func priority(waiting int, rising bool) cell {
 		c.sides = append(c.sides, side{peer: p.name, prepare: func() (trial, error) {
 			ctx := context.Background()
 			t := p.priority()
-			next := 0
+			next, last := 0, 0
 			for next < waiting {
 				key := next
 				if !rising {
@@ -479,12 +504,15 @@ func priority(waiting int, rising bool) cell {
 				next++
 			}
 			return trial{run: func(items int) (s sample, err error) {
+				ordered := true
 				s = timed(items, func() {
 					for range items {
 						var key int
 						if key, err = t.get(ctx); err != nil {
 							return
 						}
+						ordered = ordered && last <= key
+						last = key
 						key += random[next&keyMask]
 						if rising {
 							key = next
@@ -495,45 +523,122 @@ func priority(waiting int, rising bool) cell {
 						next++
 					}
 				})
-				return s, err
+				return s, cmp.Or(err, inOrder(ordered))
 			}}, nil
 		}})
 	}
 	return c
 }
 
-// sorting puts so many random keys and then gets them all.
+func inOrder(ordered bool) error {
+	if !ordered {
+		return errors.New("items came out of order")
+	}
+	return nil
+}
+
+// sorting puts so many random keys and then gets them all, again and again.
 func sorting(n int) cell {
-	c := cell{name: fmt.Sprintf("priority/burst=%d/keys=random", n), metrics: perItem, items: n}
+	c := cell{name: fmt.Sprintf("priority/burst=%d/keys=random", n), metrics: perItem, least: n}
 	for _, p := range peers {
-		if p.priority == nil || n > 200_000 && p.name == "Workiva PriorityQueue" {
+		if p.priority == nil {
 			continue
 		}
 		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (s sample, err error) {
 			ctx := context.Background()
 			t := p.priority()
-			last, ordered := 0, true
-			s = timed(items, func() {
-				for i := range items {
-					if err = t.put(ctx, random[i&keyMask]^i); err != nil {
+			sum, ordered := 0, true
+			burst := func(n int) {
+				for i := range n {
+					key := random[i&keyMask] ^ i
+					sum += key
+					if err = t.put(ctx, key); err != nil {
 						return
 					}
 				}
-				for range items {
+				last := 0
+				for range n {
 					var item int
 					if item, err = t.get(ctx); err != nil {
 						return
 					}
+					sum -= item
 					ordered = ordered && last <= item
 					last = item
 				}
-			})
-			if err == nil && !ordered {
-				err = fmt.Errorf("items came out of order")
 			}
-			return s, err
+			s = timed(items, func() {
+				for left := items; left > 0 && err == nil; left -= n {
+					burst(min(left, n))
+				}
+			})
+			return s, cmp.Or(err, inOrder(ordered), account(sum, 0))
 		})})
 	}
+	return c
+}
+
+// The ways in which the queue does the same work otherwise. They stand where a
+// peer does in the cells that compare the queue with itself.
+const (
+	getAndPut = "TryGet+TryPut"
+	fourAside = "queue, 4:4"
+)
+
+// dropLast puts into a full priority queue, which drops for it the item that
+// would leave last. It stands beside a get and a put of the same queue: a binary
+// heap knows its last item only by looking at all. As in priority, each new key
+// is a random step from the one that left; here below it.
+func dropLast(waiting int) cell {
+	c := cell{name: fmt.Sprintf("drop-last/waiting=%d/keys=random", waiting), metrics: perItem}
+	full := func(name string, last int, replace func(q *queue.Queue[int], last, step int) int, ordered func(last, left int) bool) {
+		c.sides = append(c.sides, side{peer: name, prepare: func() (trial, error) {
+			q := queue.NewPriority(waiting, cmp.Compare[int])
+			for i := range waiting {
+				if err := q.TryPut(random[i&keyMask] + i); err != nil {
+					return trial{}, err
+				}
+			}
+			next := waiting
+			return trial{run: func(items int) (sample, error) {
+				inTurn := true
+				s := timed(items, func() {
+					for range items {
+						left := replace(q, last, random[next&keyMask])
+						inTurn = inTurn && ordered(last, left)
+						last = left
+						next++
+					}
+				})
+				return s, cmp.Or(inOrder(inTurn), account(q.Len(), waiting))
+			}}, nil
+		}})
+	}
+	full(subject, 1<<30+waiting, func(q *queue.Queue[int], last, step int) int {
+		evicted, _, _ := q.ForcePut(last - step)
+		return evicted
+	}, func(last, left int) bool { return left <= last })
+	full(getAndPut, 0, func(q *queue.Queue[int], _, step int) int {
+		first, _ := q.TryGet()
+		_ = q.TryPut(first + step)
+		return first
+	}, func(last, left int) bool { return last <= left })
+	return c
+}
+
+// scale has 64 goroutines a side at the queue, and beside it 4, with so many
+// processors to run them.
+func scale(capacity, procs int) cell {
+	c := cell{name: fmt.Sprintf("scale/cap=%d/procs=%d", capacity, procs), metrics: perItem, least: fills * capacity}
+	crowd := func(name string, n int) {
+		c.sides = append(c.sides, side{peer: name, prepare: each(func(items int) (sample, error) {
+			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
+			ctx, t := context.Background(), peers[0].plain(capacity)
+			return race(n, n, items, putting(ctx, t), getting(ctx, t))
+		})})
+	}
+	crowd(subject, 64)
+	crowd(fourAside, 4)
 	return c
 }
 
@@ -560,7 +665,7 @@ func lifo(waiting int) cell {
 
 // dropping puts into a full queue, which drops its oldest item for it.
 func dropping(capacity int) cell {
-	c := cell{name: fmt.Sprintf("drop-oldest/cap=%d", capacity), metrics: perItem}
+	c := cell{name: fmt.Sprintf("drop-oldest/cap=%d", capacity), metrics: perItem, least: fills * capacity}
 	for _, p := range peers {
 		if p.dropping == nil {
 			continue
@@ -568,13 +673,22 @@ func dropping(capacity int) cell {
 		c.sides = append(c.sides, side{peer: p.name, prepare: each(func(items int) (sample, error) {
 			return over(func() dropper { return p.dropping(capacity) }, func(d dropper) (sample, error) {
 				for i := range capacity {
-					d.forcePut(i)
+					d.forcePut(i - capacity)
 				}
-				return timed(items, func() {
+				s := timed(items, func() {
 					for i := range items {
 						d.forcePut(i)
 					}
-				}), nil
+				})
+				ordered := true
+				for i := range capacity {
+					item, err := d.get(context.Background())
+					if err != nil {
+						return s, err
+					}
+					ordered = ordered && item == items-capacity+i
+				}
+				return s, inOrder(ordered)
 			})
 		})})
 	}
@@ -663,7 +777,11 @@ func memory(items int, ordered bool) cell {
 			return over(open, func(t transport) (s sample, err error) {
 				s = timed(items, func() {
 					for i := range items {
-						if err = t.put(context.Background(), random[i&keyMask]^i); err != nil {
+						key := i // none twice, for the workqueue's sake
+						if ordered {
+							key ^= random[i&keyMask]
+						}
+						if err = t.put(context.Background(), key); err != nil {
 							return
 						}
 					}
