@@ -32,13 +32,13 @@ var sections = []section{
 	{"priority", "Priorities", regexp.MustCompile(`^priority`),
 		"`waiting` gets an item and puts another while so many wait. Random keys are those of a simulation: the key that was gotten and a random step; rising keys are those of a clock. `burst` puts so many items and then gets them all, again and again."},
 	{"drop-last", "Priorities, full", regexp.MustCompile(`^drop-last`),
-		"`ForcePut` into a full priority queue, which drops for it the item that would leave last, beside a `TryGet` and a `TryPut` of the same queue. Each new key is a random step from the one that left. None of the peers can find its last item without looking at all."},
+		"`ForcePut` into a full priority queue, which drops for it the item that would leave last, beside a `TryGet` and a `TryPut` of the same queue. Each new key is a random step from the one that left. A binary heap, as the peers are, finds its last item only among all its leaves."},
 	{"scale", "Many goroutines", regexp.MustCompile(`^scale`),
 		"The queue beside itself: an item at 64:64, divided by an item at 4:4, with so many processors (GOMAXPROCS) to run them. That may be more than the machine has."},
 	{"others", "Newest first; drop the oldest", regexp.MustCompile(`^(lifo|drop-oldest)`),
 		"`lifo` puts and gets on top of what waits. `drop-oldest` puts into a full queue, with `ForcePut`; a channel is received from until there is room."},
 	{"latency", "Hop latency", regexp.MustCompile(`^latency`),
-		"From the beginning of a put to the return of the get that was parked for its item. Before each put the producer spins for 20 µs: it keeps its own processor busy, and the others may go idle. A hop to an idle one costs its waking; a hop to one that is still awake costs much less, and the p50 is mostly the one or mostly the other. Who spins keeps a processor awake. So may Workiva Queue, whose Put waits, with the lock held, until the get that it woke has answered: its p50 is that of those who spin, its p99 that of those who park. A round has 2000 hops, its p99.9 is the third longest of them: it hangs on what else the machine does."},
+		"From the beginning of a put to the return of the get that was parked for its item. Before each put the producer spins for 20 µs: it keeps its own processor busy, and the others may go idle. A hop to an idle one costs its waking; a hop to one that is still awake costs much less, and the p50 is mostly the one or mostly the other. Who spins keeps a processor awake. So may Workiva Queue, whose Put waits, with the lock held, until the get that it woke has answered: its p50 is as short as that of those who spin, its p99 as long as that of those who park. A round has 2000 hops, its p99.9 is the third longest of them: it hangs on what else the machine does."},
 	{"memory", "Memory", regexp.MustCompile(`^memory`),
 		"How much the heap has grown when so many ints wait, after a collection."},
 	{"pause", "The longest put while growing", regexp.MustCompile(`^pause`),
@@ -188,8 +188,8 @@ func (r report) summary() string {
 	return b.String()
 }
 
-// label is short for a metric of the cell: what a peer's best context is named
-// for it already.
+// label is a short name for a metric of the cell. It leaves the context out, for
+// most peers stand in cells of one kind only.
 func (r result) label(metric int) string {
 	parts := strings.Split(r.Cell, "/")
 	parts = slices.DeleteFunc(parts, func(part string) bool { return strings.HasPrefix(part, "ctx=") })
@@ -247,7 +247,7 @@ const method = `
 All sides of a cell take turns in one process, in an order that is turned round from one round to the next. A ratio is that
 of one round; what is shown is the median over the rounds, and the quartiles in brackets. Garbage is collected before each
 round, outside the time. Where a time is an item's, each side moves as many ints as take it a round (-time, 20 ms if not said),
-by the shortest of three samples, but eight times the capacity at the least: a slow side moves fewer. Latency, memory and the
+by the shortest of three samples, but four times the capacity at the least: a slow side moves fewer. Latency, memory and the
 longest put are measured over as many for all.
 
 What comes out is checked: the sum against what went in; of priorities, the order; of drop-oldest, what is left. (Of Python's

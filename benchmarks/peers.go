@@ -100,7 +100,7 @@ var peers = []peer{
 		tracking:    func(capacity int) tracker { return &trackedChan{c: make(chan int, capacity)} },
 	},
 	{
-		name: "slice+Cond", note: "no shutdown; as written by hand: `items[1:]` gives up room, `append` allocates anew",
+		name: "slice+Cond", note: "no shutdown; as written by hand, no ring: `append` allocates anew",
 		minCapacity: 1, unbounded: true,
 		plain: func(capacity int) transport { return newCondSlice(capacity) },
 		lifo:  func() transport { return newLockedStack() },

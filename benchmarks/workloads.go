@@ -147,7 +147,7 @@ func exactly(capacity int) fit {
 
 // fills is how many times its capacity a bounded queue moves in a round at least,
 // so that filling and draining it once is little beside the steady state.
-const fills = 8
+const fills = 4
 
 // about is for cells in which it does not: who knows no bound has none.
 func about(capacity int) fit {
@@ -587,8 +587,8 @@ const (
 
 // dropLast puts into a full priority queue, which drops for it the item that
 // would leave last. It stands beside a get and a put of the same queue: a binary
-// heap knows its last item only by looking at all. As in priority, each new key
-// is a random step from the one that left; here below it.
+// heap, as the peers are, finds its last item only among all its leaves. As in
+// priority, each new key is a random step from the one that left; here below it.
 func dropLast(waiting int) cell {
 	c := cell{name: fmt.Sprintf("drop-last/waiting=%d/keys=random", waiting), metrics: perItem}
 	full := func(name string, last int, replace func(q *queue.Queue[int], last, step int) int, ordered func(last, left int) bool) {

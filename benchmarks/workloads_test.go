@@ -72,6 +72,39 @@ func TestARaceNoticesWhatIsLostOrDoubled(t *testing.T) {
 	require.ErrorContains(t, run(forger{plainChan(make(chan int, 8))}), "lost or doubled")
 }
 
+func TestOneGoroutineNoticesWhatIsLostOrDoubledToo(t *testing.T) {
+	_, err := putAndGet(t.Context(), plainChan(make(chan int, 8)), 100)
+	require.NoError(t, err)
+	_, err = putAndGet(t.Context(), forger{plainChan(make(chan int, 8))}, 100)
+	require.ErrorContains(t, err, "lost or doubled")
+}
+
+func TestScaleRunsOnSoManyProcessorsAndGivesThemBack(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	stop, most := make(chan struct{}), make(chan int)
+	go func() {
+		seen := 0
+		for {
+			select {
+			case <-stop:
+				most <- seen
+				return
+			default:
+				seen = max(seen, runtime.GOMAXPROCS(0))
+			}
+		}
+	}()
+	for _, s := range scale(8, before+3).sides {
+		trial, err := s.prepare()
+		require.NoError(t, err)
+		_, err = trial.run(100_000)
+		require.NoError(t, err)
+		require.Equal(t, before, runtime.GOMAXPROCS(0))
+	}
+	close(stop)
+	require.Equal(t, before+3, <-most)
+}
+
 func TestARaceReportsAFault(t *testing.T) {
 	ended, stop := context.WithCancel(t.Context())
 	stop()
