@@ -62,7 +62,7 @@
 // A queue starts no goroutine and no timer, and does not poll. Memory is
 // allocated as items come, not for the capacity; calls that wait do not
 // allocate in the steady state, as long as no more than about a thousand wait at
-// a time. An unbounded FIFO or LIFO queue grows without copying what waits; a
+// a time, or fewer if items are large: as many as take up 256 KiB. An unbounded FIFO or LIFO queue grows without copying what waits; a
 // priority queue's array grows as a slice does, and adding or taking an item
 // takes O(log n) comparisons. Drained, an unbounded queue gives the memory of a
 // burst back; a bounded one keeps what its capacity needs, for 65,536 items at
@@ -151,7 +151,7 @@ type Queue[T any] struct {
 
 	spare    *waiter[T]                // linked by next, to be used again
 	returned atomic.Pointer[waiter[T]] // the same, where callers leave them without locking
-	made     int                       // waiters that were made
+	reusable int                       // waiters that were made to be used again
 }
 
 // New returns a FIFO queue: items leave in the order in which they came. At
@@ -243,8 +243,8 @@ func (q *Queue[T]) TryPut(item T) error {
 // returns. Calls of [Queue.Put] that wait for room are passed over.
 //
 // It returns [ErrShutdown] if the queue is shut down. The complexity is that of
-// [Queue.Put]; the first eviction from a priority queue takes O(n), where
-// n = q.Len().
+// [Queue.Put]. The first eviction from a priority queue takes O(n), where
+// n = q.Len(), and its items are dearer to get from then on.
 func (q *Queue[T]) ForcePut(item T) (evicted T, ok bool, err error) {
 	q.lock()
 	if q.shutdown {
@@ -276,22 +276,22 @@ func (q *Queue[T]) ForcePut(item T) (evicted T, ok bool, err error) {
 // [Queue.Join].
 //
 // The complexity is O(1), for a priority queue O(log n), where n = q.Len().
-func (q *Queue[T]) Get(ctx context.Context) (T, error) { return q.get(ctx, 0) }
+func (q *Queue[T]) Get(ctx context.Context) (T, error) { return q.get(ctx, false) }
 
-// get marks worked items done, if as many are unfinished, and gets an item, in
-// one critical section.
-func (q *Queue[T]) get(ctx context.Context, worked int) (item T, err error) {
+// get marks an item done if one was worked on, and gets another, in one
+// critical section.
+func (q *Queue[T]) get(ctx context.Context, worked bool) (item T, err error) {
 	if err := ctx.Err(); err != nil {
-		if worked > 0 {
-			_ = q.TaskDoneN(worked)
+		if worked {
+			_ = q.TaskDone()
 		}
 		return item, err
 	}
 	if !q.mu.TryLock() {
 		lockContended(&q.mu)
 	}
-	if worked > 0 && int64(worked) <= q.unfinished {
-		q.markDone(worked)
+	if worked && q.unfinished > 0 {
+		q.markDone(1)
 	}
 	if q.len > 0 {
 		return q.take(), nil
@@ -363,7 +363,9 @@ func (q *Queue[T]) unlockEmpty() error {
 // that wait for room go in at once. If it falls below the number of items that
 // wait, all of them stay, and no more come in before there is room again.
 //
-// The complexity is O(1) and that of [Queue.Put] for each call let in.
+// The complexity is O(1), that of [Queue.Put] for each call let in, and O(n) if
+// the queue gives memory back, where n is the number of items that it had room
+// for.
 func (q *Queue[T]) Resize(capacity int) {
 	q.lock()
 	q.setCapacity(capacity)
@@ -428,7 +430,7 @@ func (q *Queue[T]) take() (item T) {
 	if q.served != nil {
 		q.unlock()
 	} else {
-		q.mu.Unlock()
+		q.mu.Unlock() // as unlock does, without a call of it
 	}
 	return item
 }

@@ -37,6 +37,6 @@ func (q *Queue[T]) tasks(ctx context.Context, yield func(T) bool) {
 			return
 		}
 		working = false
-		item, err = q.get(ctx, 1)
+		item, err = q.get(ctx, true)
 	}
 }

@@ -145,9 +145,11 @@ func (q *Queue[T]) newWaiter(l *line[T]) *waiter[T] {
 		q.spare, w.next = w.next, nil
 	} else {
 		w = &waiter[T]{ready: make(chan struct{}, 1)}
-		w.spare = q.made < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare)
 		w.items = w.one[:]
-		q.made++
+		if q.reusable < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare) {
+			w.spare = true
+			q.reusable++
+		}
 	}
 	l.append(w)
 	return w

@@ -132,22 +132,22 @@ func (h *Heap[T]) Pop() T {
 // few items are left.
 func (h *Heap[T]) SetKeep(keep int) {
 	h.keep = keep
-	for h.shrink() {
-	}
+	h.shrink()
 }
 
-// shrink halves the arrays if less than a quarter of them is in use, and reports
-// whether it did.
-func (h *Heap[T]) shrink() bool {
+// shrink halves the arrays for as long as less than a quarter of them is in
+// use.
+func (h *Heap[T]) shrink() {
 	var zero T
+	entry := unsafe.Sizeof(zero) + unsafe.Sizeof(h.next)
 	size := cap(h.items)
-	bytes := uintptr(size) * (unsafe.Sizeof(zero) + unsafe.Sizeof(h.next))
-	if bytes <= shrinkFrom || len(h.items) >= size/4 || size/2 <= h.keep {
-		return false
+	for uintptr(size)*entry > shrinkFrom && len(h.items) < size/4 && size/2 > h.keep {
+		size /= 2
 	}
-	h.items = append(make([]T, 0, size/2), h.items...)
-	h.seqs = append(make([]int64, 0, size/2), h.seqs...)
-	return true
+	if size < cap(h.items) {
+		h.items = append(make([]T, 0, size), h.items...)
+		h.seqs = append(make([]int64, 0, size), h.seqs...)
+	}
 }
 
 // replaceRoot fills the place of the root with the last entry, which leaves its

@@ -344,7 +344,7 @@ func TestTheArraysAreHalvedOnceLessThanAQuarterOfManyBytesIsUsed(t *testing.T) {
 		h.items = append(make([]int64, 0, c.capacity), make([]int64, c.used)...)
 		h.seqs = append(make([]int64, 0, c.capacity), make([]int64, c.used)...)
 		h.keep = c.keep
-		require.Equal(t, c.halved, h.shrink(), "%+v", c)
+		h.shrink()
 		want := c.capacity
 		if c.halved {
 			want /= 2

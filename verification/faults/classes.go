@@ -221,7 +221,7 @@ var classes = []class{
 		{
 			"every call ever parked leaves a waiter for reuse",
 			"TestThousandsOfParkedCallsLeaveFewWaitersBehind",
-			one(waitGo, "w.spare = q.made < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare)", "w.spare = unsafe.Sizeof(*w) > 0"),
+			one(waitGo, "if q.reusable < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare) {", "if unsafe.Sizeof(*w) > 0 {"),
 		},
 	}},
 	{"items are kept alive after they left", []fault{
