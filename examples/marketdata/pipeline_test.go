@@ -20,11 +20,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/boundq/queue"
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
-
-	"github.com/boundq/queue"
 )
 
 const beMarketdata = "BE_MARKETDATA" // in the environment of a test binary that is to be the program
