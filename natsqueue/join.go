@@ -87,10 +87,17 @@ func (q *Queue[T]) drop(ctx context.Context) error {
 		return err
 	}
 	err = q.persist(ctx, func(ctx context.Context) error { return q.stream.Purge(ctx) })
-	if errorCode(err) == errSealed {
+	if isSealed(err) {
 		return q.acknowledgeAll(ctx)
 	}
 	return err
+}
+
+// isSealed reports whether a purge was refused because the stream is sealed; it
+// has a code of its own only if it was when the request came.
+func isSealed(err error) bool {
+	var api *jetstream.APIError
+	return errorCode(err) == errSealed || errors.As(err, &api) && api.ErrorCode == 10051 && api.Description == "sealed stream"
 }
 
 // acknowledgeAll takes out of a sealed queue all messages that wait.
@@ -124,8 +131,16 @@ func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
 	})
 }
 
-// update changes the configuration of the stream.
+// errOvertaken is an update's that somebody sealed the stream before: what it
+// made of the configuration that it had read would unseal it.
+var errOvertaken = errors.New("natsqueue: somebody else shut down at the same time")
+
+// update changes the configuration of the stream. The server has no way to make
+// it one step with the reading. Who is overtaken by another shutdown reads it
+// again; but not for ever, since the server gives one code to all that it
+// doesn't like.
 func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConfig)) error {
+	again := 16
 	return q.call(ctx, func(ctx context.Context) error {
 		info, err := q.stream.Info(ctx)
 		if err != nil {
@@ -134,6 +149,10 @@ func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConf
 		config := info.Config
 		change(&config)
 		_, err = q.js.UpdateStream(ctx, config)
+		if errorCode(err) == errInvalidConfig && !info.Config.Sealed && again > 0 {
+			again--
+			return fmt.Errorf("%w: %w", errOvertaken, err)
+		}
 		return err
 	})
 }

@@ -87,7 +87,8 @@ const (
 	streamUpdated = "$JS.EVENT.ADVISORY.STREAM.UPDATED."
 	leaderElected = "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED."
 
-	errSealed jetstream.ErrorCode = 10109
+	errInvalidConfig jetstream.ErrorCode = 10052
+	errSealed        jetstream.ErrorCode = 10109
 
 	attemptTime = 2 * time.Second // how long one request may take before it is sent again
 	pollTime    = 64 * time.Millisecond
@@ -290,7 +291,7 @@ func transient(err error) bool {
 	for _, e := range []error{
 		context.DeadlineExceeded, context.Canceled, // of the attempt; persist has looked at the caller's
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
-		jetstream.ErrNoStreamResponse,
+		jetstream.ErrNoStreamResponse, errOvertaken,
 	} {
 		if errors.Is(err, e) {
 			return true

@@ -427,6 +427,45 @@ func TestAnImmediateShutdownAfterAGracefulOneLeavesWhatIsBeingWorkedOn(t *testin
 	require.NoError(t, q.Join(soon(t)))
 }
 
+func TestShutdownsAtOnceAllSucceedAndTheStrongestPrevails(t *testing.T) {
+	t.Parallel()
+	const handles = 4
+	js := make([]jetstream.JetStream, handles)
+	for i := range js {
+		js[i] = connect(t, shared.ClientURL())
+	}
+	for round := range 60 {
+		name := newName(t)
+		var qs [handles]*natsqueue.Queue[int]
+		for i := range qs {
+			var err error
+			qs[i], err = natsqueue.Open[int](soon(t), js[i], name)
+			require.NoError(t, err)
+		}
+		fill(t, qs[0], 3)
+		immediate := round % (handles + 1) // so many of them
+		begin := make(chan struct{})
+		var callers sync.WaitGroup
+		for i, q := range qs {
+			callers.Go(func() {
+				<-begin
+				assert.NoError(t, q.Shutdown(soon(t), i < immediate))
+			})
+		}
+		close(begin)
+		callers.Wait()
+		if immediate > 0 {
+			require.NoError(t, qs[0].Join(soon(t)))
+		} else {
+			require.Equal(t, 3, stats(t, qs[0]).Unfinished)
+		}
+		require.ErrorIs(t, qs[0].TryPut(soon(t), 9), queue.ErrShutdown)
+		for _, q := range qs {
+			require.NoError(t, q.Close())
+		}
+	}
+}
+
 func TestAUserNeedsNoPermissionsButThoseOfItsQueue(t *testing.T) {
 	t.Parallel()
 	may := &server.SubjectPermission{Allow: []string{
