@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"iter"
-	"maps"
+	"math"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +16,13 @@ import (
 )
 
 // ReasonHeader is the header of a dead letter that says why it was rejected.
+// Line breaks in the reason become spaces, and spaces at its ends are trimmed.
+// Of a long one the end is cut off, and a message that leaves no room for headers
+// becomes a letter without: the data is always kept whole.
 const ReasonHeader = "Natsqueue-Reason"
+
+// maxHeaders is the size of the headers that a stream takes, all together.
+const maxHeaders = math.MaxUint16
 
 // What a worker may answer to a message, in JetStream's protocol.
 var (
@@ -89,23 +96,38 @@ func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 }
 
 // deadLetter returns a copy of the message, of the same identity. One that was
-// not put by this package may have none, and gets its place in the stream.
+// not put by this package may have none, and gets its place in the stream. The
+// copy must never be more than the server takes: a message that can be neither
+// read nor rejected would come again for ever.
 func (t *Task[T]) deadLetter(reason string) (*nats.Msg, error) {
+	reason = strings.TrimSpace(reason)
 	letter := &nats.Msg{
 		Subject: subjectRoot + t.q.name + deadSuffix,
 		Data:    t.msg.Data,
-		Header:  maps.Clone(t.msg.Header),
+		Header:  nats.Header{ReasonHeader: {reason}},
 	}
-	if letter.Header == nil {
-		letter.Header = nats.Header{}
+	for key, values := range t.msg.Header {
+		if key == jetstream.MsgIDHeader || !strings.HasPrefix(key, "Nats-") { // the others told the server what to do
+			letter.Header[key] = values
+		}
 	}
-	letter.Header[ReasonHeader] = []string{reason}
 	if letter.Header.Get(jetstream.MsgIDHeader) == "" {
 		meta, err := t.msg.Metadata()
 		if err != nil {
 			return nil, err
 		}
 		letter.Header.Set(jetstream.MsgIDHeader, meta.Stream+":"+strconv.FormatUint(meta.Sequence.Stream, 10))
+	}
+	room := min(int(t.q.nc.MaxPayload())-len(letter.Data), maxHeaders)
+	excess := func() int { return letter.Size() - len(letter.Subject) - len(letter.Data) - room }
+	if n := excess(); n > 0 && n < len(reason) {
+		letter.Header[ReasonHeader] = []string{strings.ToValidUTF8(reason[:len(reason)-n], "")}
+	}
+	if excess() > 0 {
+		delete(letter.Header, ReasonHeader)
+	}
+	if excess() > 0 {
+		letter.Header = nil
 	}
 	return letter, nil
 }

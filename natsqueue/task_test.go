@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/boundq/queue"
 	"github.com/boundq/queue/natsqueue"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -184,6 +187,88 @@ func TestAMessageThatCantBeDecodedIsADeadLetterAndHoldsUpNobody(t *testing.T) {
 		require.Equal(t, want, string(letters[i].Data))
 		require.Contains(t, letters[i].Header.Get(natsqueue.ReasonHeader), "can't be decoded: ")
 	}
+}
+
+// The dead letter of a message that is as large as the server takes would be
+// larger, by its headers.
+func TestAMessageOfAnySizeCanBeRejected(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	js := connect(t, shared.ClientURL())
+	q, err := natsqueue.Open[string](soon(t), js, name, natsqueue.WithAckWait(time.Hour))
+	require.NoError(t, err)
+	defer q.Close()
+	most := int(js.Conn().MaxPayload())
+	var want []string
+	for _, size := range []int{most, most - 10, most - 80, most - 100} {
+		want = append(want, strings.Repeat("x", size))
+		_, err = js.PublishMsg(soon(t), &nats.Msg{Subject: "natsqueue." + name, Data: []byte(want[len(want)-1])})
+		require.NoError(t, err)
+	}
+	require.NoError(t, q.Put(soon(t), "good"))
+	require.Equal(t, "good", get(t, q))
+	require.NoError(t, q.Join(soon(t)))
+
+	largest := strings.Repeat("x", most)
+	for err = q.Put(soon(t), largest); errors.Is(err, nats.ErrMaxPayload); err = q.Put(soon(t), largest) {
+		largest = largest[1:]
+	}
+	require.NoError(t, err)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	require.Equal(t, largest, task.Item)
+	require.NoError(t, task.Reject(soon(t), "no"))
+	require.NoError(t, q.Join(soon(t)))
+
+	letters := deadLetters(t, name)
+	for i, want := range append(want, `"`+largest+`"`) {
+		require.True(t, want == string(letters[i].Data))
+	}
+	reason := func(i int) string { return letters[i].Header.Get(natsqueue.ReasonHeader) }
+	require.Empty(t, letters[0].Header)
+	require.Empty(t, reason(2))
+	require.NotEmpty(t, letters[2].Header.Get(jetstream.MsgIDHeader))
+	require.Regexp(t, "^can.t be", reason(3))
+	require.NotEmpty(t, letters[4].Header.Get(jetstream.MsgIDHeader))
+}
+
+func TestALongReasonIsCut(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	js := connect(t, shared.ClientURL())
+	q, err := natsqueue.Open[string](soon(t), js, name)
+	require.NoError(t, err)
+	defer q.Close()
+	for _, reason := range []string{strings.Repeat("no", 100_000), " \nno\r\nno " + strings.Repeat("\t", 100_000), strings.Repeat("ä", 1<<20)} {
+		require.NoError(t, q.Put(soon(t), "item"))
+		task, err := q.Get(soon(t))
+		require.NoError(t, err)
+		require.NoError(t, task.Reject(soon(t), reason))
+	}
+	letters := deadLetters(t, name)
+	require.Len(t, letters, 3)
+	for i, want := range []string{strings.Repeat("no", 30_000), "no  no", strings.Repeat("ä", 30_000)} {
+		got := letters[i].Header.Get(natsqueue.ReasonHeader)
+		require.True(t, strings.HasPrefix(got, want), "%d: %d bytes: %.20q", i, len(got), got)
+		require.True(t, utf8.ValidString(got))
+		require.NotEmpty(t, letters[i].Header.Get(jetstream.MsgIDHeader))
+	}
+}
+
+func TestADeadLetterDoesNotTellTheServerWhatItsMessageDid(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	js := connect(t, shared.ClientURL())
+	q := open(t, name)
+	msg := &nats.Msg{Subject: "natsqueue." + name, Data: []byte("{"), Header: nats.Header{"Sender": {"somebody"}}}
+	_, err := js.PublishMsg(soon(t), msg, jetstream.WithExpectStream(name), jetstream.WithExpectLastSequence(0))
+	require.NoError(t, err)
+	require.NoError(t, q.Shutdown(soon(t), false))
+	_, err = q.Get(soon(t))
+	require.ErrorIs(t, err, queue.ErrShutdown)
+	letters := deadLetters(t, name)
+	require.Len(t, letters, 1)
+	require.Equal(t, "somebody", letters[0].Header.Get("Sender"))
 }
 
 func TestAnItemThatIsNotMarkedDoneComesAgain(t *testing.T) {
