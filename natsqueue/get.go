@@ -17,6 +17,7 @@ import (
 const (
 	pullTime  = 5 * time.Second        // how long the server keeps a pull request
 	watchTime = 500 * time.Millisecond // how often watch looks for pull requests that were lost
+	retryTime = 2 * time.Second        // when a message comes again that could not be rejected
 )
 
 // Get takes the oldest item. If there is none, it waits for one. The item is
@@ -27,7 +28,10 @@ const (
 // It returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is shut
 // down and every item in it is done, [ErrClosed] if the handle is closed, and
 // the connection's error if that is closed for good. An item that arrives as
-// ctx ends is either returned or handed back at once.
+// ctx ends is either returned or handed back at once. If a message that the
+// codec can't read could not be moved to the dead-letter stream, Get returns the
+// error that this met; the message comes again some seconds later, so that Get
+// can be called again for those behind it.
 func (q *Queue[T]) Get(ctx context.Context) (*Task[T], error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -35,6 +39,10 @@ func (q *Queue[T]) Get(ctx context.Context) (*Task[T], error) {
 	q.want()
 	return q.await(ctx)
 }
+
+// errNotRejected is the error of a message that can be neither decoded nor, for
+// now, rejected. It was handed back.
+var errNotRejected = errors.New("natsqueue: reject a message that can't be decoded")
 
 // await waits for an item that was asked for by want.
 func (q *Queue[T]) await(ctx context.Context) (*Task[T], error) {
@@ -52,8 +60,8 @@ func (q *Queue[T]) await(ctx context.Context) (*Task[T], error) {
 			return t, nil
 		}
 		if err := t.Reject(ctx, "can't be decoded: "+err.Error()); err != nil {
-			q.handBack(msg)
-			return nil, fmt.Errorf("natsqueue: reject a message that can't be decoded: %w", err)
+			q.handBack(msg, retryTime)
+			return nil, fmt.Errorf("%w: %w", errNotRejected, err)
 		}
 		q.want()
 	}
@@ -213,7 +221,7 @@ func (q *Queue[T]) sendBack(msg *nats.Msg) {
 	}
 	q.returning++
 	q.workers.Go(func() {
-		q.handBack(msg)
+		q.handBack(msg, 0)
 		q.mu.Lock()
 		defer q.mu.Unlock()
 		q.returning--
@@ -221,12 +229,12 @@ func (q *Queue[T]) sendBack(msg *nats.Msg) {
 	})
 }
 
-// handBack asks the server to give a message to another, and waits a little for
-// the answer; if none comes, the message's time to acknowledge will pass.
-func (q *Queue[T]) handBack(msg *nats.Msg) {
+// handBack asks the server to give a message to another after delay, and waits a
+// little for the answer; if none comes, the message's time to acknowledge will pass.
+func (q *Queue[T]) handBack(msg *nats.Msg, delay time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
 	defer cancel()
-	_, _ = q.nc.RequestWithContext(ctx, msg.Reply, nak(0))
+	_, _ = q.nc.RequestWithContext(ctx, msg.Reply, nak(delay))
 }
 
 // renew asks anew for all that is wanted, at a new inbox: what still comes to

@@ -180,8 +180,10 @@ func (t *Task[T]) answer(ctx context.Context, body []byte) error {
 // marks each one done when the body of the loop is through with it, be it by
 // going on to the next item or by leaving the loop. If the body panics, the item
 // is handed back and comes again. The loop ends when the queue is shut down and
-// every item in it is done, when ctx is done, or when the handle or the
-// connection is closed.
+// every item in it is done, when ctx is done, when the handle or the connection
+// is closed, or when somebody deletes the stream or its consumer. A message that
+// the codec can't read and that could not be rejected does not end it: that is
+// tried again some seconds later.
 //
 // While the body runs, the server is told that it does, three times in each
 // time to acknowledge, so that a body may take as long as it likes. An item
@@ -198,6 +200,10 @@ func (q *Queue[T]) Tasks(ctx context.Context) iter.Seq[T] {
 		q.want()
 		for {
 			t, err := q.await(ctx)
+			if errors.Is(err, errNotRejected) {
+				q.want()
+				continue
+			}
 			if err != nil {
 				return
 			}

@@ -189,6 +189,43 @@ func TestAMessageThatCantBeDecodedIsADeadLetterAndHoldsUpNobody(t *testing.T) {
 	}
 }
 
+func TestARejectionThatFailsForNowHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	f := &faulty{err: errors.New("no room for dead letters")}
+	q := openFaulty(t, name, f, natsqueue.WithAckWait(time.Hour))
+	_, err := f.Publish(soon(t), "natsqueue."+name, []byte("{"))
+	require.NoError(t, err)
+	fill(t, q, 2)
+	require.NoError(t, q.Shutdown(soon(t), false))
+
+	f.faults.Store(1)
+	var items []int
+	for item := range q.Tasks(soon(t)) {
+		items = append(items, item)
+	}
+	require.Equal(t, []int{1, 2}, items)
+	require.Less(t, f.faults.Load(), int32(0), "and then it was rejected")
+	require.Len(t, deadLetters(t, name), 1)
+}
+
+func TestAGetGoesPastAMessageThatCantBeRejected(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	f := &faulty{err: errors.New("no room for dead letters")}
+	q := openFaulty(t, name, f, natsqueue.WithAckWait(time.Hour))
+	_, err := f.Publish(soon(t), "natsqueue."+name, []byte("{"))
+	require.NoError(t, err)
+	fill(t, q, 1)
+	f.faults.Store(1 << 30)
+	_, err = q.Get(soon(t))
+	require.ErrorIs(t, err, f.err)
+	eventually(t, func() bool {
+		task, err := q.Get(soon(t))
+		return err == nil && task.Item == 1
+	}, "the one behind it comes")
+}
+
 // The dead letter of a message that is as large as the server takes would be
 // larger, by its headers.
 func TestAMessageOfAnySizeCanBeRejected(t *testing.T) {
