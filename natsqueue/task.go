@@ -134,7 +134,9 @@ func (t *Task[T]) deadLetter(reason string) (*nats.Msg, error) {
 
 // Extend tells the server that the item is still being worked on: its time to
 // acknowledge begins anew. Loops over [Queue.Tasks] do so by themselves. It
-// returns [queue.ErrTaskDone] if the task is settled.
+// returns [queue.ErrTaskDone] if the task is settled, ctx.Err() if ctx is done,
+// and an error if the server did not confirm it within the time to acknowledge:
+// then the item may have been given to another.
 func (t *Task[T]) Extend(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -142,7 +144,7 @@ func (t *Task[T]) Extend(ctx context.Context) error {
 	if t.settled.Load() {
 		return queue.ErrTaskDone
 	}
-	return t.q.persist(ctx, func(ctx context.Context) error { return t.answer(ctx, progress) })
+	return t.confirm(ctx, func(ctx context.Context) error { return t.answer(ctx, progress) })
 }
 
 // errUnconfirmed is the cause of a context whose message may have been given to
@@ -157,14 +159,20 @@ func (t *Task[T]) settle(ctx context.Context, do func(context.Context) error) er
 	if !t.settled.CompareAndSwap(false, true) {
 		return queue.ErrTaskDone
 	}
+	err := t.confirm(ctx, do)
+	if err != nil {
+		t.settled.Store(false)
+	}
+	return err
+}
+
+// confirm is persist, for as long as the item can't have been given to another.
+func (t *Task[T]) confirm(ctx context.Context, do func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, t.q.ackWait)
 	defer cancel()
 	err := t.q.persist(bounded, do)
-	if err != nil {
-		t.settled.Store(false)
-		if ctx.Err() == nil && bounded.Err() != nil {
-			err = errUnconfirmed
-		}
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		return errUnconfirmed
 	}
 	return err
 }
