@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -52,7 +54,7 @@ func (q *Queue[T]) Join(ctx context.Context) error {
 //
 // The complexity is O(1); of an immediate shutdown after a graceful one it is
 // O(n), where n is the number of items that wait, and items that are being
-// worked on stay unfinished.
+// worked on, or that wait for the delay of a [Task.Retry], stay unfinished.
 func (q *Queue[T]) Shutdown(ctx context.Context, immediate bool) error {
 	if immediate {
 		if err := q.drop(ctx); err != nil {
@@ -100,34 +102,50 @@ func isSealed(err error) bool {
 	return errorCode(err) == errSealed || errors.As(err, &api) && api.ErrorCode == 10051 && api.Description == "sealed stream"
 }
 
-// acknowledgeAll takes out of a sealed queue all messages that wait.
+// acknowledgeAll takes out of a sealed queue all messages that wait. It asks for
+// them at an inbox that is drained at the end: what is still on its way there
+// when an attempt ends is acknowledged too, and the next attempt goes on.
 func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
+	const batch = 256
 	config := q.consumer.CachedInfo().Config
 	config.MaxAckPending = -1 // else there would be nothing to fetch while the workers have their fill
 	return q.persist(ctx, func(ctx context.Context) error {
-		consumer, err := q.stream.UpdateConsumer(ctx, config)
+		if _, err := q.stream.UpdateConsumer(ctx, config); err != nil {
+			return err
+		}
+		came := make(chan bool, batch+1) // true for a message, false for the end of a request
+		inbox, err := q.nc.Subscribe(q.nc.NewInbox(), func(msg *nats.Msg) {
+			isItem := msg.Header.Get("Status") == "" || len(msg.Data) > 0
+			if isItem {
+				_ = msg.Respond(ack)
+			}
+			select {
+			case came <- isItem:
+			case <-ctx.Done():
+			}
+		})
 		if err != nil {
 			return err
 		}
-		for {
-			batch, err := consumer.FetchNoWait(256)
-			if err != nil {
+		defer func() { _ = inbox.Drain() }()
+		request := []byte(`{"batch":` + strconv.Itoa(batch) + `,"no_wait":true}`)
+		for n := batch; n == batch; {
+			if err := q.nc.PublishRequest(q.pull, inbox.Subject, request); err != nil {
 				return err
 			}
-			n := 0
-			for msg := range batch.Messages() {
-				n++
-				if err := msg.Ack(); err != nil {
-					return err
+			n = 0
+			for more := true; more && n < batch; {
+				select {
+				case more = <-came:
+					if more {
+						n++
+					}
+				case <-ctx.Done():
+					return ctx.Err()
 				}
 			}
-			if err := batch.Error(); err != nil && !errors.Is(err, jetstream.ErrNoMessages) {
-				return err
-			}
-			if n == 0 {
-				return q.nc.FlushWithContext(ctx)
-			}
 		}
+		return q.nc.FlushWithContext(ctx)
 	})
 }
 

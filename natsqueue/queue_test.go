@@ -3,6 +3,7 @@ package natsqueue_test
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -430,6 +431,53 @@ func TestAnImmediateShutdownAfterAGracefulOneLeavesWhatIsBeingWorkedOn(t *testin
 	open(t, name, natsqueue.WithMaxInFlight(1))
 	require.NoError(t, task.Done(soon(t)))
 	require.NoError(t, q.Join(soon(t)))
+}
+
+// A slowConn waits before it reads, for as long as slow is set.
+type slowConn struct {
+	net.Conn
+	slow *atomic.Bool
+}
+
+func (c slowConn) Read(b []byte) (int, error) {
+	if c.slow.Load() {
+		time.Sleep(70 * time.Millisecond)
+	}
+	return c.Conn.Read(b[:min(len(b), 8<<10)])
+}
+
+type slowDialer struct{ slow *atomic.Bool }
+
+func (d slowDialer) Dial(network, address string) (net.Conn, error) {
+	c, err := net.Dial(network, address)
+	return slowConn{c, d.slow}, err
+}
+
+func TestAnImmediateShutdownThatTakesLongEndsWithItsContextAndGoesOnWhenItIsCalledAgain(t *testing.T) {
+	t.Parallel()
+	const items = 600
+	var slow atomic.Bool
+	nc, err := nats.Connect(shared.ClientURL(), nats.Timeout(time.Minute), nats.SetCustomDialer(slowDialer{&slow}))
+	require.NoError(t, err)
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	name := newName(t)
+	q, err := natsqueue.Open[string](soon(t), js, name)
+	require.NoError(t, err)
+	defer q.Close()
+	for range items {
+		require.NoError(t, q.Put(soon(t), strings.Repeat("x", 1<<10)))
+	}
+	require.NoError(t, q.Shutdown(soon(t), false))
+	slow.Store(true)
+	begin := time.Now()
+	err = q.Shutdown(within(t, 1500*time.Millisecond), true) // of some 6 s that it would take
+	require.Equal(t, context.DeadlineExceeded, err)
+	other := open(t, name)
+	require.Greater(t, stats(t, other).Unfinished, items/4, "after %v", time.Since(begin))
+	require.NoError(t, q.Shutdown(soon(t), true))
+	eventually(t, func() bool { return stats(t, other).Unfinished == 0 }, "all are dropped")
 }
 
 func TestShutdownsAtOnceAllSucceedAndTheStrongestPrevails(t *testing.T) {
