@@ -33,16 +33,21 @@ func WithCapacity(n int) Option {
 	}
 }
 
+const shortestAckWait = 100 * time.Millisecond
+
 // WithAckWait sets how long a worker may hold an item without a sign of life
 // before it is given to another; 30 seconds if it is not used. A loop over
 // [Queue.Tasks] gives such signs by itself, the caller of [Queue.Get] by
 // [Task.Extend]. The shorter it is, the sooner the work of a dead process is
 // taken up, and the sooner a stalled one is taken for dead. Open fails if d is
-// zero or less.
+// less than 100 ms, in which no worker could be sure to be heard.
 func WithAckWait(d time.Duration) Option {
 	return func(c *config) error {
 		c.ackWait = d
-		return positive("time to acknowledge", d)
+		if d < shortestAckWait {
+			return fmt.Errorf("the time to acknowledge is %v and must be at least %v", d, shortestAckWait)
+		}
+		return nil
 	}
 }
 
@@ -99,9 +104,9 @@ type jsonCodec struct{}
 func (jsonCodec) Marshal(item any) ([]byte, error)      { return json.Marshal(item) }
 func (jsonCodec) Unmarshal(data []byte, item any) error { return json.Unmarshal(data, item) }
 
-func positive[N int | time.Duration](what string, n N) error {
+func positive(what string, n int) error {
 	if n <= 0 {
-		return fmt.Errorf("the %s is %v and must be positive", what, n)
+		return fmt.Errorf("the %s is %d and must be positive", what, n)
 	}
 	return nil
 }
@@ -177,12 +182,15 @@ func (c config) matchConsumer(s jetstream.ConsumerConfig) error {
 	case c.ackWait > 0 && s.AckWait != c.ackWait:
 		return differs("time to acknowledge", s.AckWait, c.ackWait)
 	case c.maxInFlight > 0 && s.MaxAckPending != c.maxInFlight:
-		return differs("number of items in flight", s.MaxAckPending, c.maxInFlight)
+		return differs("number of items in flight", int64(s.MaxAckPending), c.maxInFlight)
 	}
 	return nil
 }
 
 func differs(what string, is, asked any) error {
+	if n, ok := is.(int64); ok && n < 0 {
+		return fmt.Errorf("the queue exists, and its %s has no bound, and %v was asked for", what, asked)
+	}
 	return fmt.Errorf("the queue exists, and its %s is %v, not %v", what, is, asked)
 }
 

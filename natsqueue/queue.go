@@ -67,6 +67,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -125,13 +127,16 @@ type Queue[T any] struct {
 // is none. Options that are given must be those with which it was made, those
 // that are not are taken as they are.
 //
-// The name must not be empty and must not contain spaces, dots, slashes, * or >.
-// Open waits for a server that does not answer until ctx ends, and then returns
+// The name must not be empty, must have no more than 250 bytes, and must not
+// contain control characters, spaces, dots, slashes, backslashes, * or >. Open waits for a server that does not answer until ctx ends, and then returns
 // an error that wraps ctx.Err(). It fails at once if the server has no JetStream, if an option is
 // invalid, if the queue exists with other options, or if a stream of that name
 // exists that is not a queue. A queue that was shut down can be opened: what is
 // left in it can be gotten.
 func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts ...Option) (*Queue[T], error) {
+	if err := checkName(name); err != nil {
+		return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
+	}
 	c := config{codec: jsonCodec{}}
 	for _, opt := range opts {
 		if err := opt(&c); err != nil {
@@ -153,6 +158,19 @@ func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts 
 		return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
 	}
 	return q, nil
+}
+
+// checkName returns why the server would refuse a name, or what it makes of it,
+// after the stream was made. The rest is refused before by package jetstream.
+func checkName(name string) error {
+	const longest = 255 - len(deadSuffix)
+	switch {
+	case len(name) > longest:
+		return fmt.Errorf("the name has %d bytes and may have no more than %d", len(name), longest)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
+		return errors.New("the name contains a control character, or is no valid UTF-8")
+	}
+	return nil
 }
 
 // provide finds or makes the streams and the consumer, and checks that they are

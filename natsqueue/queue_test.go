@@ -3,6 +3,7 @@ package natsqueue_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -22,23 +23,42 @@ import (
 func TestOpenRefusesABadName(t *testing.T) {
 	t.Parallel()
 	js := connect(t, shared.ClientURL())
-	for _, name := range []string{"", "a.b", "a b", "a*", ">", "a/b", `a\b`, "a\tb", strings.Repeat("x", 300)} {
+	for _, name := range []string{"", "a.b", "a b", "a*", ">", "a/b", `a\b`, "a\tb"} {
 		_, err := natsqueue.Open[int](soon(t), js, name)
 		require.Error(t, err, name)
 		require.NotErrorIs(t, err, context.DeadlineExceeded, name)
 	}
+	for name, want := range map[string]string{
+		"a\x00b":                 "a control character",
+		"a\x7fb":                 "a control character",
+		"a\xffb":                 "no valid UTF-8",
+		strings.Repeat("x", 251): "the name has 251 bytes and may have no more than 250",
+	} {
+		_, err := natsqueue.Open[int](soon(t), js, name)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, fmt.Sprintf("%q", name))
+		for made := range js.StreamNames(soon(t)).Name() {
+			require.False(t, strings.HasPrefix(made, name[:1]), "nothing was made")
+		}
+	}
+	q := open(t, strings.Repeat("y", 250))
+	fill(t, q, 1)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	require.NoError(t, task.Reject(soon(t), "no"))
 }
 
 func TestOpenRefusesABadOption(t *testing.T) {
 	t.Parallel()
 	js := connect(t, shared.ClientURL())
 	for want, opts := range map[string][]natsqueue.Option{
-		"the capacity is 0 and must be positive":                  {natsqueue.WithCapacity(0)},
-		"the capacity is -5 and must be positive":                 {natsqueue.WithCapacity(-5)},
-		"the time to acknowledge is 0s and must be positive":      {natsqueue.WithAckWait(0)},
-		"the time to acknowledge is -1s and must be positive":     {natsqueue.WithAckWait(-time.Second)},
-		"the number of items in flight is 0 and must be positive": {natsqueue.WithMaxInFlight(0)},
-		"the number of replicas is 0 and must be positive":        {natsqueue.WithReplicas(0)},
+		"the capacity is 0 and must be positive":                    {natsqueue.WithCapacity(0)},
+		"the capacity is -5 and must be positive":                   {natsqueue.WithCapacity(-5)},
+		"the time to acknowledge is 0s and must be at least 100ms":  {natsqueue.WithAckWait(0)},
+		"the time to acknowledge is -1s and must be at least 100ms": {natsqueue.WithAckWait(-time.Second)},
+		"the time to acknowledge is 1ns and must be at least 100ms": {natsqueue.WithAckWait(1)},
+		"the number of items in flight is 0 and must be positive":   {natsqueue.WithMaxInFlight(0)},
+		"the number of replicas is 0 and must be positive":          {natsqueue.WithReplicas(0)},
 		"the codec is nil": {natsqueue.WithCodec(nil)},
 		"replicas > 1 not supported in non-clustered mode":           {natsqueue.WithReplicas(3)},
 		"the number of replicas is -1 and must be positive":          {natsqueue.WithCapacity(9), natsqueue.WithReplicas(-1)},
@@ -66,6 +86,15 @@ func TestOpenRefusesAStreamThatIsNotTheQueueAskedFor(t *testing.T) {
 		"its storage is File, not Memory":           natsqueue.WithMemoryStorage(),
 	} {
 		_, err := natsqueue.Open[int](soon(t), js, name, opt)
+		require.ErrorContains(t, err, want)
+	}
+	unbounded := newName(t)
+	open(t, unbounded)
+	for want, opt := range map[string]natsqueue.Option{
+		"its capacity has no bound, and 8 was asked for":                  natsqueue.WithCapacity(8),
+		"its number of items in flight has no bound, and 4 was asked for": natsqueue.WithMaxInFlight(4),
+	} {
+		_, err := natsqueue.Open[int](soon(t), js, unbounded, opt)
 		require.ErrorContains(t, err, want)
 	}
 	require.Equal(t, 7, stats(t, open(t, name)).Cap, "options that are not given are taken as they are")
