@@ -75,8 +75,8 @@ func Example() {
 	// 4950
 }
 
-// An item that fails is tried again a little later, and given up at the fifth
-// time.
+// An item that fails is tried again, and given up at the fifth time, at the
+// latest: Deliveries also counts what came for a Get that had given up.
 func ExampleTask_Retry() {
 	ctx := context.Background()
 	nc, err := nats.Connect(shared.ClientURL())

@@ -53,8 +53,11 @@ type Task[T any] struct {
 	settled atomic.Bool
 }
 
-// Deliveries returns how often the item was given out, this time included: 1
-// if it was never in anybody's hands before.
+// Deliveries returns how often the server gave the item out, this time included:
+// 1 if it was never in anybody's hands before. That is the most that workers can
+// have had it, and may be more than they had: an item that came for a call of
+// [Queue.Get] whose context had ended is handed back, and counted. Who gives up
+// after so many deliveries should not poll with short contexts.
 func (t *Task[T]) Deliveries() int {
 	meta, err := t.msg.Metadata()
 	if err != nil {
@@ -77,7 +80,9 @@ func (t *Task[T]) Retry(ctx context.Context, delay time.Duration) error {
 
 // Reject moves the item to the dead-letter stream, with the reason, and takes
 // it out of the queue; it counts as done. If it fails in between, the item is in
-// both, comes again, and can be rejected again: it is a dead letter but once.
+// both, comes again, and can be rejected again: it is a dead letter but once, if
+// that is within two minutes, in which the dead-letter stream knows it for the
+// same, and if the message left room for headers (see [ReasonHeader]).
 func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 	return t.settle(ctx, func(ctx context.Context) error {
 		letter, err := t.deadLetter(reason)
