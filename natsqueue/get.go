@@ -27,7 +27,11 @@ const (
 //
 // It returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is shut
 // down and every item in it is done, [ErrClosed] if the handle is closed, and
-// the connection's error if that is closed for good. An item that arrives as
+// the connection's error if that is closed for good. If somebody deletes the
+// stream or its consumer, it returns an error that wraps one of
+// [jetstream.ErrStreamNotFound], [jetstream.ErrConsumerNotFound] and
+// [jetstream.ErrConsumerDeleted], and this handle gets nothing any more, even if
+// they are made anew. An item that arrives as
 // ctx ends is either returned or handed back at once. If a message that the
 // codec can't read could not be moved to the dead-letter stream, Get returns the
 // error that this met; the message comes again some seconds later, so that Get
@@ -271,7 +275,7 @@ func (q *Queue[T]) watch() {
 	var wait backoff
 	looked := time.Now()
 	for {
-		look := false
+		look, overdue := false, false
 		select {
 		case <-q.closed:
 			return
@@ -291,14 +295,14 @@ func (q *Queue[T]) watch() {
 			wait = 0 // and look in a moment, unless somebody asks again first: then items still come
 		case <-timer.C:
 			look = q.waits() && (q.shutdown.Load() || time.Since(looked) > pullTime)
-			if q.overdue() {
+			if overdue = q.overdue(); overdue {
 				q.renew()
 				look = true
 			}
 		}
 		if look {
 			looked = time.Now()
-			q.look()
+			q.look(overdue)
 		}
 		next := watchTime
 		if q.shutdown.Load() && q.waits() {
@@ -315,15 +319,20 @@ func (q *Queue[T]) waits() bool {
 	return q.wanted > 0 && q.cause == nil
 }
 
-// look asks the server whether the queue is shut down, and whether it is empty.
-func (q *Queue[T]) look() {
+// look asks the server whether the queue is shut down, and whether it is empty;
+// and, if requests were not answered, whether the consumer is there: that it was
+// deleted is told to those alone who wait at that moment.
+func (q *Queue[T]) look(unanswered bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
 	defer cancel()
 	info, err := q.stream.Info(ctx)
+	if err == nil && unanswered {
+		_, err = q.consumer.Info(ctx)
+	}
 	switch {
-	case errors.Is(err, jetstream.ErrStreamNotFound):
+	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
 		q.end(fmt.Errorf("natsqueue: %w", err))
-	case err == nil && isShutdown(info):
+	case info != nil && isShutdown(info):
 		q.shutdown.Store(true)
 		if info.State.Msgs == 0 {
 			q.end(queue.ErrShutdown)

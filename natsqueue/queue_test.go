@@ -375,6 +375,19 @@ func TestADeletedQueueEndsEveryCall(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
 }
 
+// The server tells it to those who wait.
+func TestADeletedConsumerEndsAGetThatComesLater(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name)
+	fill(t, q, 1)
+	require.NoError(t, connect(t, shared.ClientURL()).DeleteConsumer(soon(t), name, "workers"))
+	_, err := q.Get(soon(t))
+	require.ErrorIs(t, err, jetstream.ErrConsumerNotFound)
+	_, err = q.Get(soon(t))
+	require.ErrorIs(t, err, jetstream.ErrConsumerNotFound)
+}
+
 func TestAShutdownIsSeenByEveryHandleAndOutlivesThem(t *testing.T) {
 	t.Parallel()
 	for _, immediate := range []bool{false, true} {
