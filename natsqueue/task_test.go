@@ -1,8 +1,11 @@
 package natsqueue_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"net"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -410,6 +413,87 @@ func TestACancelledGetSwallowsNothing(t *testing.T) {
 		require.NoError(t, err, "the item waits for its time to acknowledge")
 		require.Equal(t, i, task.Item)
 		require.NoError(t, task.Done(soon(t)))
+	}
+}
+
+// A heldConn keeps back what hands messages back, until it is released.
+type heldConn struct {
+	net.Conn
+	mu       sync.Mutex
+	kept     []byte
+	released bool
+}
+
+var nak = regexp.MustCompile(`PUB \$JS\.ACK\.[^\r]*\r\n-NAK\r\n`)
+
+func (c *heldConn) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := b
+	if !c.released {
+		c.kept = append(c.kept, bytes.Join(nak.FindAll(b, -1), nil)...)
+		out = nak.ReplaceAll(b, nil)
+	}
+	if _, err := c.Conn.Write(out); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+func (c *heldConn) holds() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.kept) > 0
+}
+
+func (c *heldConn) release(t *testing.T) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.released = true
+	_, err := c.Conn.Write(c.kept)
+	require.NoError(t, err)
+}
+
+func (c *heldConn) Dial(network, address string) (_ net.Conn, err error) {
+	c.Conn, err = net.Dial(network, address)
+	return c, err
+}
+
+// A message that came for nobody is on its way back when the next Get comes: this
+// one must not be given a newer message.
+func TestAGetWaitsForWhatIsBeingHandedBack(t *testing.T) {
+	t.Parallel()
+	cancelled, cancel := context.WithCancel(background)
+	cancel()
+	for {
+		c := &heldConn{}
+		nc, err := nats.Connect(shared.ClientURL(), nats.Timeout(time.Minute), nats.SetCustomDialer(c))
+		require.NoError(t, err)
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		require.NoError(t, err)
+		name := newName(t)
+		q, err := natsqueue.Open[int](soon(t), js, name)
+		require.NoError(t, err)
+		q.Want()
+		_, err = q.Await(cancelled)
+		require.Equal(t, context.Canceled, err)
+
+		begin := time.Now()
+		fill(t, open(t, name), 2)
+		eventually(t, c.holds, "the first item came, and is handed back")
+		q.Want()
+		require.NoError(t, nc.Flush()) // a request for a newer one would be at the server
+		time.Sleep(20 * time.Millisecond)
+		c.release(t)
+		late := time.Since(begin) > time.Second // it may have given up to hand back the item
+		task, err := q.Await(soon(t))
+		require.NoError(t, err)
+		require.NoError(t, q.Close())
+		if !late {
+			require.Equal(t, 1, task.Item)
+			return
+		}
 	}
 }
 
