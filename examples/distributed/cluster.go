@@ -36,8 +36,8 @@ func startCluster(dir string) (c *cluster, err error) {
 	for _, s := range c.servers {
 		select {
 		case <-ready:
-		case err := <-s.ended:
-			return nil, errors.Join(fmt.Errorf("%s: %w", s.name, err), c.stop())
+		case <-s.ended:
+			return nil, errors.Join(fmt.Errorf("%s ended at once", s.name), s.wait(), c.stop())
 		}
 	}
 	return c, nil

@@ -15,7 +15,8 @@ type process struct {
 	cmd    *exec.Cmd
 	stdin  io.Closer // held open for as long as this process lives: the role ends with it
 	killed bool
-	ended  chan error // the process has ended, and all that it printed was read
+	ended  chan struct{} // closed when the process has ended, and all that it printed was read
+	err    error         // how it ended
 }
 
 // start starts a process, and gives each line that it prints to read.
@@ -24,7 +25,7 @@ func start(name, role string, env []string, read func(line string)) (*process, e
 	if err != nil {
 		return nil, err
 	}
-	p := &process{name: name, cmd: exec.Command(self), ended: make(chan error, 1)}
+	p := &process{name: name, cmd: exec.Command(self), ended: make(chan struct{})}
 	p.cmd.Env = append(append(os.Environ(), roleKey+"="+role), env...)
 	p.cmd.Stderr = os.Stderr
 	if p.stdin, err = p.cmd.StdinPipe(); err != nil {
@@ -42,7 +43,8 @@ func start(name, role string, env []string, read func(line string)) (*process, e
 		for lines.Scan() {
 			read(lines.Text())
 		}
-		p.ended <- errors.Join(lines.Err(), p.cmd.Wait())
+		p.err = errors.Join(lines.Err(), p.cmd.Wait())
+		close(p.ended)
 	}()
 	return p, nil
 }
@@ -55,10 +57,21 @@ func (p *process) kill() error {
 
 // wait waits until the process has ended, and returns an error if it failed.
 func (p *process) wait() error {
-	if err := <-p.ended; err != nil && !p.killed {
-		return fmt.Errorf("%s: %w", p.name, err)
+	<-p.ended
+	if p.err != nil && !p.killed {
+		return fmt.Errorf("%s: %w", p.name, p.err)
 	}
 	return nil
+}
+
+// failed returns the error of a process that has failed by now.
+func (p *process) failed() error {
+	select {
+	case <-p.ended:
+		return p.wait()
+	default:
+		return nil
+	}
 }
 
 // endWithParent ends this process when the one that started it does.

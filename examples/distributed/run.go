@@ -63,6 +63,7 @@ type stage struct {
 	out     io.Writer
 	begin   time.Time
 	account *account
+	players []*process // producers and workers
 }
 
 func (s *stage) say(format string, args ...any) {
@@ -72,7 +73,7 @@ func (s *stage) say(format string, args ...any) {
 func (s *stage) play(ctx context.Context, q *natsqueue.Queue[job], nc *nats.Conn) (err error) {
 	var producers, workers []*process
 	defer func() {
-		for _, p := range append(producers, workers...) {
+		for _, p := range s.players {
 			_ = p.kill() // those that have ended don't mind
 		}
 	}()
@@ -83,6 +84,7 @@ func (s *stage) play(ctx context.Context, q *natsqueue.Queue[job], nc *nats.Conn
 			return err
 		}
 		workers = append(workers, w)
+		s.players = append(s.players, w)
 	}
 	for p.Producer = range s.producers {
 		w, err := start(fmt.Sprintf("producer %d", p.Producer+1), "producer", p.env(), s.account.put)
@@ -90,6 +92,7 @@ func (s *stage) play(ctx context.Context, q *natsqueue.Queue[job], nc *nats.Conn
 			return err
 		}
 		producers = append(producers, w)
+		s.players = append(s.players, w)
 	}
 	s.say("%d producers put %d items each, %d workers take them; each is a process", s.producers, s.items, s.workers)
 
@@ -158,11 +161,17 @@ func (s *stage) killLeader(ctx context.Context, nc *nats.Conn) error {
 	return s.cluster.servers[leader].kill()
 }
 
-// until waits until so many items were put, and tells of the queue meanwhile.
+// until waits until so many items were put, and tells of the queue meanwhile. It
+// returns the error of a producer or a worker that fails.
 func (s *stage) until(ctx context.Context, q *natsqueue.Queue[job], n int) error {
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for told := time.Now(); s.account.puts() < n; {
+		for _, p := range s.players {
+			if err := p.failed(); err != nil {
+				return err
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

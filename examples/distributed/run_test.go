@@ -33,6 +33,18 @@ func TestNothingIsLostThoughAWorkerAndTheLeaderAreKilled(t *testing.T) {
 	require.Contains(t, out.String(), "lost 0")
 }
 
+func TestAProcessThatFailsEndsThePlay(t *testing.T) {
+	s := stage{account: newAccount(), out: io.Discard}
+	p := part{Servers: "no address"}
+	producer, err := start("producer 1", "producer", p.env(), s.account.put)
+	require.NoError(t, err)
+	<-producer.ended
+	s.players = []*process{producer}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	require.ErrorContains(t, s.until(ctx, nil, 1), "producer 1: exit status 1")
+}
+
 func TestTheAccountSeesWhatIsLostOrUnknown(t *testing.T) {
 	a := newAccount()
 	a.put("0 1")
