@@ -177,8 +177,10 @@ function state(name, text) {
 // Controls
 
 const touched = {}; // when a control was last moved here; what the program says may be older
+let settings; // what the program said last
 
 function showSettings({workers, capacity, work}) {
+	settings = {workers, capacity};
 	const rest = id => document.activeElement !== $(id) && !(Date.now() - touched[id] < 1000);
 	if (rest("workers")) $("workers").value = workers;
 	if (rest("capacity")) $("capacity").value = capacity;
@@ -208,9 +210,17 @@ async function post(path, fields) {
 	}
 }
 
-function set(id, value) {
-	touched[id] = Date.now();
-	post("/settings", {[id]: value});
+async function set(id, value) {
+	const now = touched[id] = Date.now();
+	if (!await post("/settings", {[id]: value}) && touched[id] === now) {
+		touched[id] = 0;
+		reset(id);
+	}
+}
+
+// reset shows what the program said last, in a field with the focus too.
+function reset(id) {
+	if (settings && id in settings) $(id).value = settings[id];
 }
 
 $("work").max = WORK.length - 1;
@@ -259,6 +269,8 @@ on("candles", showCandles);
 on("end", s => {
 	events.close();
 	state("ended", "ended");
+	["workers", "capacity"].forEach(reset); // before the focus is lost: else what was typed would be sent
+	document.activeElement.blur();
 	$("controls").disabled = true;
 	const lost = s.received - s.processed - s.dropped - s.drained;
 	say(`Received ${number.format(s.received)} trades: processed ${number.format(s.processed)}, dropped ${number.format(s.dropped)}, ` +
