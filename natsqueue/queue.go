@@ -128,11 +128,12 @@ type Queue[T any] struct {
 // that are not are taken as they are.
 //
 // The name must not be empty, must have no more than 250 bytes, and must not
-// contain control characters, spaces, dots, slashes, backslashes, * or >. Open waits for a server that does not answer until ctx ends, and then returns
-// an error that wraps ctx.Err(). It fails at once if the server has no JetStream, if an option is
-// invalid, if the queue exists with other options, or if a stream of that name
-// exists that is not a queue. A queue that was shut down can be opened: what is
-// left in it can be gotten.
+// contain control characters, spaces, dots, slashes, backslashes, * or >. Open
+// waits for a server that does not answer until ctx ends, and then returns an
+// error that wraps ctx.Err(). It fails at once if the server has no JetStream, if
+// the name or an option is invalid, if the queue exists with other options, or if
+// a stream of that name exists that is not a queue. A queue that was shut down
+// can be opened: what is left in it can be gotten.
 func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts ...Option) (*Queue[T], error) {
 	if err := checkName(name); err != nil {
 		return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)

@@ -79,10 +79,12 @@ func (t *Task[T]) Retry(ctx context.Context, delay time.Duration) error {
 }
 
 // Reject moves the item to the dead-letter stream, with the reason, and takes
-// it out of the queue; it counts as done. If it fails in between, the item is in
-// both, comes again, and can be rejected again: it is a dead letter but once, if
-// that is within two minutes, in which the dead-letter stream knows it for the
-// same, and if the message left room for headers (see [ReasonHeader]).
+// it out of the queue; it counts as done. The letter has the message's headers,
+// but not those in which its sender told the server what to do. If it fails in
+// between, the item is in both, comes again, and can be rejected again: it is a
+// dead letter but once, if that is within two minutes, in which the dead-letter
+// stream knows it for the same, and if the message left room for headers (see
+// [ReasonHeader]).
 func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 	return t.settle(ctx, func(ctx context.Context) error {
 		letter, err := t.deadLetter(reason)

@@ -192,13 +192,19 @@ func TestAMessageThatCantBeDecodedIsADeadLetterAndHoldsUpNobody(t *testing.T) {
 	}
 }
 
-func TestARejectionThatFailsForNowHoldsUpNobody(t *testing.T) {
-	t.Parallel()
-	name := newName(t)
-	f := &faulty{err: errors.New("no room for dead letters")}
-	q := openFaulty(t, name, f, natsqueue.WithAckWait(time.Hour))
+// openPoisoned opens a queue in which a message lies that can't be decoded.
+func openPoisoned(t *testing.T) (q *natsqueue.Queue[int], f *faulty, name string) {
+	name = newName(t)
+	f = &faulty{err: errors.New("no room for dead letters")}
+	q = openFaulty(t, name, f, natsqueue.WithAckWait(time.Hour))
 	_, err := f.Publish(soon(t), "natsqueue."+name, []byte("{"))
 	require.NoError(t, err)
+	return q, f, name
+}
+
+func TestARejectionThatFailsForNowHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	q, f, name := openPoisoned(t)
 	fill(t, q, 2)
 	require.NoError(t, q.Shutdown(soon(t), false))
 
@@ -214,14 +220,10 @@ func TestARejectionThatFailsForNowHoldsUpNobody(t *testing.T) {
 
 func TestAGetGoesPastAMessageThatCantBeRejected(t *testing.T) {
 	t.Parallel()
-	name := newName(t)
-	f := &faulty{err: errors.New("no room for dead letters")}
-	q := openFaulty(t, name, f, natsqueue.WithAckWait(time.Hour))
-	_, err := f.Publish(soon(t), "natsqueue."+name, []byte("{"))
-	require.NoError(t, err)
+	q, f, _ := openPoisoned(t)
 	fill(t, q, 1)
 	f.faults.Store(1 << 30)
-	_, err = q.Get(soon(t))
+	_, err := q.Get(soon(t))
 	require.ErrorIs(t, err, f.err)
 	eventually(t, func() bool {
 		task, err := q.Get(soon(t))
