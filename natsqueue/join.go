@@ -145,8 +145,32 @@ func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
 				}
 			}
 		}
-		return q.nc.FlushWithContext(ctx)
+		if err := q.nc.FlushWithContext(ctx); err != nil {
+			return err
+		}
+		return q.allInHand(ctx)
 	})
+}
+
+// errStillWaits is that of a queue that was emptied, but not of all: a replica
+// may hand out a message a little after another has stored it.
+var errStillWaits = errors.New("natsqueue: there are still items that wait")
+
+// allInHand returns errStillWaits if there are more messages than in the hands
+// of workers.
+func (q *Queue[T]) allInHand(ctx context.Context) error {
+	stream, err := q.stream.Info(ctx)
+	if err != nil {
+		return err
+	}
+	consumer, err := q.consumer.Info(ctx)
+	if err != nil {
+		return err
+	}
+	if stream.State.Msgs > uint64(consumer.NumAckPending) {
+		return errStillWaits
+	}
+	return nil
 }
 
 // errOvertaken is an update's that somebody sealed the stream before: what it

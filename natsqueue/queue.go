@@ -310,7 +310,7 @@ func transient(err error) bool {
 	for _, e := range []error{
 		context.DeadlineExceeded, context.Canceled, // of the attempt; persist has looked at the caller's
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
-		jetstream.ErrNoStreamResponse, errOvertaken,
+		jetstream.ErrNoStreamResponse, errOvertaken, errStillWaits,
 	} {
 		if errors.Is(err, e) {
 			return true
