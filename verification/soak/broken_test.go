@@ -200,6 +200,41 @@ func (q neverJoins) Join(ctx context.Context) error {
 	return err
 }
 
+// Its draining Shutdown leaves Joins parked, and the next TaskDone releases them.
+type forgetsJoins struct {
+	inner
+	forgotten *atomic.Bool
+}
+
+func (q forgetsJoins) Shutdown(immediate bool) []item {
+	if !immediate {
+		return q.inner.Shutdown(false)
+	}
+	before := q.forgotten.Swap(true)
+	drained := q.inner.Shutdown(true)
+	if len(drained) == 0 {
+		q.forgotten.Store(before)
+	}
+	return drained
+}
+
+func (q forgetsJoins) TaskDone() error { return q.TaskDoneN(1) }
+
+func (q forgetsJoins) TaskDoneN(n int) error {
+	q.forgotten.Store(false)
+	return q.inner.TaskDoneN(n)
+}
+
+func (q forgetsJoins) Join(ctx context.Context) error {
+	comesLate := q.forgotten.Load()
+	err := q.inner.Join(ctx)
+	for err == nil && !comesLate && q.forgotten.Load() {
+		time.Sleep(100 * time.Microsecond)
+		err = ctx.Err()
+	}
+	return err
+}
+
 type tasksAreNotDone struct{ inner }
 
 func (q tasksAreNotDone) Tasks(ctx context.Context) iter.Seq[item] {
@@ -290,6 +325,7 @@ func TestBrokenQueuesAreFoundOut(t *testing.T) {
 		{"fifo", func(q target) target { return countsRefusalsTwice{q} }, "this does not hold: Rejected is"},
 		{"fifo", func(q target) target { return joinsTooEarly{q} }, "Join returned nil, but its caller has an item"},
 		{"fifo", func(q target) target { return neverJoins{q} }, "somebody hangs, joining"},
+		{"fifo", func(q target) target { return forgetsJoins{q, new(atomic.Bool)} }, "somebody hangs, joining"},
 		{"fifo", func(q target) target { return tasksAreNotDone{q} }, "are unfinished after all were done"},
 		{"fifo", func(q target) target { return hangsAtShutdown{q} }, "somebody hangs, leaving after the shutdown|somebody hangs, getting what is left"},
 		{"fifo", func(q target) target { return locksForEver{q, new(sync.Mutex)} }, "somebody hangs, "},

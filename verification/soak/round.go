@@ -259,6 +259,9 @@ func (w *worker) writeOff() {
 	if s.Unfinished != int(lost) {
 		w.fail("%d items are unfinished after all were done, %d were lost\n%+v", s.Unfinished, lost, s)
 	}
+	if lost == 0 {
+		return // for TaskDoneN(0) would release a Join that should have been released before
+	}
 	if err := w.q.TaskDoneN(int(lost)); err != nil {
 		w.fail("TaskDoneN(%d): %v", lost, err)
 	}
