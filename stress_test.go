@@ -178,6 +178,15 @@ func TestAContextThatEndsAsTheCallParksIsSeen(t *testing.T) {
 				_, err := q.Get(ctx)
 				return err
 			},
+			"PutBatch": func(q *queue.Queue[int], ctx context.Context) error {
+				n, err := q.PutBatch(ctx, upTo(2))
+				assert.Equal(t, 1, n)
+				return err
+			},
+			"GetBatch": func(q *queue.Queue[int], ctx context.Context) error {
+				_, err := q.GetBatch(ctx, make([]int, 2))
+				return err
+			},
 			"Join": func(q *queue.Queue[int], ctx context.Context) error {
 				_ = q.TryPut(1)
 				return q.Join(ctx)

@@ -83,7 +83,12 @@ var classes = []class{
 		{
 			"Join parks without regard to its context",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
-			one(waitGo, "done == nil {", "done == nil || ctx.Err() != nil {"),
+			one(waitGo, "done == nil {", "done == nil || ctx.Err() != nil && l == &q.joiners {"),
+		},
+		{
+			"PutBatch and GetBatch park without regard to their context",
+			"TestAContextThatEndsAsTheCallParksIsSeen",
+			one(waitGo, "done == nil {", "done == nil || ctx.Err() != nil && l != &q.joiners {"),
 		},
 	}},
 	{"the waker blocks while it holds the lock", []fault{
