@@ -2,6 +2,13 @@ package queue
 
 import "fmt"
 
+// JoinWaiting returns how many calls of Join are parked.
+func (q *Queue[T]) JoinWaiting() int {
+	q.lock()
+	defer q.unlock()
+	return q.joiners.len
+}
+
 // CheckInvariants checks the invariants that stand above the type's fields, and
 // those of the lines and the store.
 func (q *Queue[T]) CheckInvariants() error {

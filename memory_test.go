@@ -224,7 +224,6 @@ func TestCancelledCallsDoNotPileUp(t *testing.T) {
 		rounds /= 10
 	}
 	forEachOrder(t, func(t *testing.T, o order) {
-		q := o.make(1)
 		cancels := make(chan context.CancelFunc)
 		defer close(cancels)
 		go func() { // one for all: the runtime keeps each goroutine's memory
@@ -232,43 +231,58 @@ func TestCancelledCallsDoNotPileUp(t *testing.T) {
 				cancel()
 			}
 		}()
-		before := heapInUse()
-		for range rounds {
-			_, _ = q.Get(expired)
+		for name, call := range map[string]func(q *queue.Queue[int], ctx context.Context){
+			"Get":  func(q *queue.Queue[int], ctx context.Context) { _, _ = q.Get(ctx) },
+			"Put":  func(q *queue.Queue[int], ctx context.Context) { _ = q.Put(ctx, 2) },
+			"Join": func(q *queue.Queue[int], ctx context.Context) { _ = q.Join(ctx) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				q := o.make(1)
+				if name != "Get" {
+					require.NoError(t, q.TryPut(1))
+				}
+				before := heapInUse()
+				for range rounds {
+					call(q, expired)
+				}
+				for range rounds / 20 { // these park
+					ctx, cancel := context.WithCancel(background)
+					cancels <- cancel
+					call(q, ctx)
+				}
+				require.Less(t, heapInUse()-before, int64(200_000))
+				s := q.Stats()
+				require.Zero(t, s.GetWaiting+s.PutWaiting+q.JoinWaiting())
+				check(t, q)
+			})
 		}
-		for range rounds / 20 { // these park
-			ctx, cancel := context.WithCancel(background)
-			cancels <- cancel
-			_, _ = q.Get(ctx)
-		}
-		require.Less(t, heapInUse()-before, int64(200_000))
-		require.Zero(t, q.Stats().GetWaiting)
-		check(t, q)
 	})
 }
 
 func TestThousandsOfParkedCallsLeaveFewWaitersBehind(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // each processor has its own store of what the runtime keeps
-	var q *queue.Queue[int]
-	var gate chan struct{}
-	// park parks 20,000 goroutines in wait until end, and returns what is left.
-	park := func(wait, end func()) int64 {
-		synctest.Test(t, func(t *testing.T) {
-			q, gate = queue.New[int](1), make(chan struct{})
-			for range 20_000 {
-				go wait()
-			}
-			synctest.Wait()
-			end()
-		})
-		return heapInUse()
-	}
-	// The runtime keeps goroutines for reuse: those of the first round.
-	before := park(func() { <-gate }, func() { close(gate) })
-	after := park(func() { _, _ = q.Get(background) }, func() { q.Shutdown(false) })
-	require.EqualValues(t, 20_000, q.Stats().GetBlocked)
-	require.Less(t, after-before, int64(500_000)) // 20,000 waiters take ten times that
-	runtime.KeepAlive(q)
+	forEachOrder(t, func(t *testing.T, o order) {
+		var q *queue.Queue[int]
+		var gate chan struct{}
+		// park parks 20,000 goroutines in wait until end, and returns what is left.
+		park := func(wait, end func()) int64 {
+			synctest.Test(t, func(t *testing.T) {
+				q, gate = o.make(1), make(chan struct{})
+				for range 20_000 {
+					go wait()
+				}
+				synctest.Wait()
+				end()
+			})
+			return heapInUse()
+		}
+		// The runtime keeps goroutines for reuse: those of the first round.
+		before := park(func() { <-gate }, func() { close(gate) })
+		after := park(func() { _, _ = q.Get(background) }, func() { q.Shutdown(false) })
+		require.EqualValues(t, 20_000, q.Stats().GetBlocked)
+		require.Less(t, after-before, int64(500_000)) // 20,000 waiters take ten times that
+		runtime.KeepAlive(q)
+	})
 }
 
 func TestAHugeCapacityCostsNothingUntilItIsUsed(t *testing.T) {

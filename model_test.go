@@ -476,9 +476,10 @@ func runProgram(t *testing.T, o order, capacity int, program []step) (idle int) 
 		if err := q.CheckInvariants(); err != nil {
 			t.Fatalf("%s: %v", where(i), err)
 		}
-		if got, want := q.Stats(), m.figures(); got != want || q.Full() != m.full() {
+		if got, want := q.Stats(), m.figures(); got != want || q.Full() != m.full() || q.JoinWaiting() != len(m.joiners) {
 			require.Equal(t, want, got, where(i))
 			require.Equal(t, m.full(), q.Full(), where(i))
+			require.Equal(t, len(m.joiners), q.JoinWaiting(), where(i))
 		}
 	}
 	for _, c := range calls {

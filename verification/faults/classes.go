@@ -224,6 +224,24 @@ var classes = []class{
 			one(waitGo, "l.remove(w)\n\t\tw.err", "w.spare = false\n\t\tw.err"),
 		},
 		{
+			"Joins do, until all is done",
+			"TestCancelledCallsDoNotPileUp",
+			one(waitGo, "if parked {\n\t\tl.remove(w)", "if parked && l == &q.joiners {\n\t\tw.spare, w.err = false, err\n\t} else if parked {\n\t\tl.remove(w)"),
+		},
+		{
+			"the same, in the line that the plain model keeps",
+			"TestTheQueueDoesWhatAPlainModelDoes",
+			one(waitGo, "if parked {\n\t\tl.remove(w)", "if parked && l == &q.joiners {\n\t\tw.spare, w.err = false, err\n\t} else if parked {\n\t\tl.remove(w)"),
+		},
+		{
+			"Puts leave the line, but their waiters are kept",
+			"TestCancelledCallsDoNotPileUp",
+			[]edit{
+				{waitGo, "if parked {\n\t\tl.remove(w)", "if parked && l == &q.putters {\n\t\tw.spare = false\n\t\tkept = append(kept, w)\n\t}\n\tif parked {\n\t\tl.remove(w)"},
+				{waitGo, "// A line is a list", "var kept []any\n\n// A line is a list"},
+			},
+		},
+		{
 			"every call ever parked leaves a waiter for reuse",
 			"TestThousandsOfParkedCallsLeaveFewWaitersBehind",
 			one(waitGo, "if q.reusable < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare) {", "if unsafe.Sizeof(*w) > 0 {"),
