@@ -141,6 +141,18 @@ func TestAnItemHandedToAParkedCallIsNotKeptAlive(t *testing.T) {
 				synctest.Wait()
 				clear(items)
 				requireCollected(t, pointers)
+
+				require.NoError(t, q.TryPut(&payload{}))
+				items, pointers = payloads(2)
+				go func() { _, _ = q.PutBatch(background, items) }()
+				synctest.Wait()
+				for range 3 { // lets the parked PutBatch in, item by item
+					_, err := q.TryGet()
+					require.NoError(t, err)
+				}
+				synctest.Wait()
+				items = nil // and the slice with them
+				requireCollected(t, pointers)
 				runtime.KeepAlive(q)
 			})
 		})
