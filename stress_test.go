@@ -401,12 +401,14 @@ func TestEveryPutInAStormOfShutdownsIsInOrRefused(t *testing.T) {
 		for round := range stressRounds(200) {
 			q := o.make(round % 4)
 			var in, out atomic.Int64
+			var isShutDown atomic.Bool
 			var all sync.WaitGroup
-			for i := range 8 {
+			for i := range 10 {
 				all.Go(func() {
 					for {
+						late := isShutDown.Load()
 						var err error
-						switch i % 4 {
+						switch i % 5 {
 						case 0:
 							err = q.Put(background, i)
 						case 1:
@@ -420,6 +422,13 @@ func TestEveryPutInAStormOfShutdownsIsInOrRefused(t *testing.T) {
 							if err == nil {
 								out.Add(1)
 							}
+						case 4:
+							var evicted bool
+							runtime.Gosched() // this one never waits
+							_, evicted, err = q.ForcePut(i)
+							if evicted {
+								out.Add(1)
+							}
 						}
 						if err == queue.ErrFull {
 							continue
@@ -428,14 +437,22 @@ func TestEveryPutInAStormOfShutdownsIsInOrRefused(t *testing.T) {
 							assert.Equal(t, queue.ErrShutdown, err)
 							return
 						}
-						if i%4 < 2 {
+						if late && i%5 != 3 {
+							t.Error("an item went in after Shutdown had returned")
+							return
+						}
+						if i%5 < 2 || i%5 == 4 {
 							in.Add(1)
 						}
 					}
 				})
 			}
-			all.Go(func() { q.Shutdown(false) })
-			all.Go(func() { q.Shutdown(false) })
+			for range 2 {
+				all.Go(func() {
+					q.Shutdown(false)
+					isShutDown.Store(true)
+				})
+			}
 			within(time.Minute, all.Wait)
 			check(t, q)
 			require.Equal(t, in.Load(), out.Load()+int64(len(empty(q))))

@@ -176,6 +176,16 @@ var classes = []class{
 				"\tif q.shutdown {\n\t\tq.unlock()\n\t\tpanic(ErrShutdown)\n\t}\n\tif !q.full() {\n\t\tq.add(item)\n\t\treturn nil\n\t}\n\tq.putBlocked++"),
 		},
 		{
+			"a ForcePut that comes too late goes in",
+			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
+			one(queueGo, "\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn evicted, false, ErrShutdown\n\t}\n", ""),
+		},
+		{
+			"a TryPut that comes too late goes in, if the queue is empty",
+			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
+			one(queueGo, "if q.shutdown {\n\t\tq.unlock()\n\t\treturn ErrShutdown\n\t}\n\tif q.full() {", "if q.shutdown && q.len > 0 {\n\t\tq.unlock()\n\t\treturn ErrShutdown\n\t}\n\tif q.full() {"),
+		},
+		{
 			"a PutBatch that comes too late goes in, and hears that it did not",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
 			one(batchGo, "\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn 0, ErrShutdown\n\t}\n\tif q.getters",
@@ -272,6 +282,14 @@ var classes = []class{
 			"by the waiter of a call that was served",
 			"TestAnItemHandedToAParkedCallIsNotKeptAlive",
 			one(waitGo, "clear(w.one[:])", ""),
+		},
+		{
+			"by the waiter of a batch that was let in",
+			"TestAnItemHandedToAParkedCallIsNotKeptAlive",
+			[]edit{
+				{waitGo, "\tclear(w.one[:])\n", "\tclear(w.one[:])\n\tif len(w.items) > 1 && w.err == nil {\n\t\tw.kept = w.items\n\t}\n"},
+				{waitGo, "\tspare bool ", "\tkept  []T\n\tspare bool "},
+			},
 		},
 		{
 			"by the waiter of a batch that was cancelled",
