@@ -109,6 +109,24 @@ func TestWhatIsDroppedReleasesJoin(t *testing.T) {
 	})
 }
 
+func TestAShutdownThatDrainsAllThatIsUnfinishedReleasesJoin(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.filled(t, 2, 2)
+			joined := make(chan error, 2)
+			for range cap(joined) {
+				go func() { joined <- q.Join(background) }()
+			}
+			synctest.Wait()
+			require.Len(t, q.Shutdown(true), 2)
+			check(t, q)
+			for range cap(joined) {
+				require.NoError(t, <-joined)
+			}
+		})
+	})
+}
+
 func TestTaskDoneBeforeTheGetNeverTakesTheCountBelowZero(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		q := o.filled(t, 2, 2)

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -156,6 +157,34 @@ func TestACancelledCallSwallowsNoWakeUp(t *testing.T) {
 	})
 }
 
+func TestACallThatParksBehindACancelledOneIsServed(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.make(1)
+			get := func(ctx context.Context) chan error {
+				returned := make(chan error, 1)
+				go func() {
+					_, err := q.Get(ctx)
+					returned <- err
+				}()
+				synctest.Wait()
+				return returned
+			}
+			ctx, cancel := context.WithCancel(background)
+			first, last := get(background), get(ctx)
+			cancel()
+			require.Equal(t, context.Canceled, <-last)
+			behind := get(background)
+			require.NoError(t, q.TryPut(1))
+			require.NoError(t, q.TryPut(2))
+			synctest.Wait()
+			check(t, q)
+			require.Len(t, first, 1)
+			require.Len(t, behind, 1)
+		})
+	})
+}
+
 // A contextThatEnds ends just when the call that parks asks for its channel.
 type contextThatEnds struct {
 	context.Context
@@ -299,16 +328,27 @@ func TestParkedCallsCancelledAndServedAtOnceAllReturn(t *testing.T) {
 				func(q *queue.Queue[int], ctx context.Context) { _, _ = q.Get(ctx) },
 				func(q *queue.Queue[int]) { _, _ = q.PutBatch(background, upTo(2)) },
 			},
+			"Get, by a Shutdown": {
+				func(q *queue.Queue[int], ctx context.Context) { _, _ = q.Get(ctx) },
+				func(q *queue.Queue[int]) { q.Shutdown(false) },
+			},
 			"Put, by a Get each": {
 				func(q *queue.Queue[int], ctx context.Context) { _ = q.Put(ctx, 1) },
 				func(q *queue.Queue[int]) { _, _ = q.TryGet() },
+			},
+			"Join, by the last TaskDone": {
+				func(q *queue.Queue[int], ctx context.Context) { _ = q.Join(ctx) },
+				func(q *queue.Queue[int]) { _ = q.TaskDone() },
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
 				for range stressRounds(20) {
 					q := o.make(2 * callers) // room for all that is put, though every call leaves in time
-					if name[:3] == "Put" {
+					switch kind, _, _ := strings.Cut(name, ","); kind {
+					case "Put":
 						q = o.filled(t, callers, callers)
+					case "Join":
+						require.NoError(t, q.TryPut(1))
 					}
 					var cancels [callers]context.CancelFunc
 					var all sync.WaitGroup
@@ -316,7 +356,7 @@ func TestParkedCallsCancelledAndServedAtOnceAllReturn(t *testing.T) {
 						var ctx context.Context
 						ctx, cancels[i] = context.WithCancel(background)
 						all.Go(func() { do.call(q, ctx) })
-						for s := q.Stats(); s.PutWaiting+s.GetWaiting <= i; s = q.Stats() {
+						for s := q.Stats(); s.PutWaiting+s.GetWaiting+q.JoinWaiting() <= i; s = q.Stats() {
 							runtime.Gosched()
 						}
 					}
@@ -462,7 +502,22 @@ func TestEveryPutInAStormOfShutdownsIsInOrRefused(t *testing.T) {
 
 func TestAnItemPutJustBeforeTheShutdownIsGottenStill(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
-		for round := range stressRounds(500) {
+		gets := []func(q *queue.Queue[int]) (int, error){
+			func(q *queue.Queue[int]) (int, error) { return q.Get(background) },
+			func(q *queue.Queue[int]) (int, error) {
+				dst := make([]int, 2)
+				_, err := q.GetBatch(background, dst)
+				return dst[0], err
+			},
+			func(q *queue.Queue[int]) (item int, err error) {
+				for item, err = q.TryGet(); err == queue.ErrEmpty; item, err = q.TryGet() {
+					runtime.Gosched()
+				}
+				return item, err
+			},
+		}
+		for round := range max(stressRounds(1500), 2*len(gets)) {
+			get := gets[round/2%len(gets)]
 			q := o.make(1)
 			end := func() {
 				_ = q.Put(background, 1)
@@ -473,10 +528,10 @@ func TestAnItemPutJustBeforeTheShutdownIsGottenStill(t *testing.T) {
 			} else {
 				go end()
 			}
-			item, err := q.Get(background)
+			item, err := get(q)
 			require.NoError(t, err)
 			require.Equal(t, 1, item)
-			_, err = q.Get(background)
+			_, err = get(q)
 			require.Equal(t, queue.ErrShutdown, err)
 		}
 	})

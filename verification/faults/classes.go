@@ -66,6 +66,11 @@ var classes = []class{
 			"TestACancelledCallSwallowsNoWakeUp",
 			one(waitGo, "if w.prev == nil {\n\t\tl.head = w.next", "if w.prev == nil {\n\t\tl.head = nil"),
 		},
+		{
+			"it stays the last in line, and the next parks behind it",
+			"TestACallThatParksBehindACancelledOneIsServed",
+			one(waitGo, "l.tail = w.prev\n\t} else {", "_ = w.prev\n\t} else {"),
+		},
 	}},
 	{"a cancellation goes unseen between the check and the parking", []fault{
 		{
@@ -106,6 +111,22 @@ var classes = []class{
 			[]edit{
 				{waitGo, "make(chan struct{}, 1)", "make(chan struct{})"},
 				{waitGo, "q.served, q.servedLast = nil, nil\n\tq.mu.Unlock()\n\tfor w != nil {", "q.served, q.servedLast = nil, nil\n\tdefer q.mu.Unlock()\n\tfor w != nil {"},
+			},
+		},
+		{
+			"the last TaskDone wakes Joins under the lock, through a channel without room",
+			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
+			[]edit{
+				{waitGo, "make(chan struct{}, 1)", "make(chan struct{})"},
+				{joinGo, "q.serveAll(&q.joiners, nil)", "for q.joiners.head != nil {\n\t\t\tq.joiners.pop().ready <- struct{}{}\n\t\t}"},
+			},
+		},
+		{
+			"Shutdown wakes Gets under the lock, through a channel without room",
+			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
+			[]edit{
+				{waitGo, "make(chan struct{}, 1)", "make(chan struct{})"},
+				{shutdownGo, "q.serveAll(&q.getters, ErrShutdown)", "for q.getters.head != nil {\n\t\tw := q.getters.pop()\n\t\tw.err = ErrShutdown\n\t\tw.ready <- struct{}{}\n\t}"},
 			},
 		},
 	}},
@@ -153,6 +174,11 @@ var classes = []class{
 			one(shutdownGo, "q.finish(int(min(int64(len(drained)), q.unfinished)))", ""),
 		},
 		{
+			"Joins, though none of the items is left that they wait for",
+			"TestAShutdownThatDrainsAllThatIsUnfinishedReleasesJoin",
+			one(shutdownGo, "q.finish(int(min(int64(len(drained)), q.unfinished)))", "q.unfinished -= min(int64(len(drained)), q.unfinished)"),
+		},
+		{
 			"the items that wait, if it follows a graceful one",
 			"TestAGracefulShutdownMayBeFollowedByAnImmediateOne",
 			one(shutdownGo, "if immediate && q.len > 0 {", "if immediate && !q.shutdown && q.len > 0 {"),
@@ -198,6 +224,16 @@ var classes = []class{
 			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
 			one(queueGo, "\tif q.len > 0 {\n\t\treturn q.take(), nil\n\t}\n\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn item, ErrShutdown\n\t}\n",
 				"\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn item, ErrShutdown\n\t}\n\tif q.len > 0 {\n\t\treturn q.take(), nil\n\t}\n"),
+		},
+		{
+			"TryGet looks for the shutdown before it looks for items",
+			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
+			one(queueGo, "TryGet() (T, error) {\n\tif !q.mu.TryLock() {\n\t\tlockContended(&q.mu)\n\t}\n\tif q.len > 0 {", "TryGet() (T, error) {\n\tif !q.mu.TryLock() {\n\t\tlockContended(&q.mu)\n\t}\n\tif q.len > 0 && !q.shutdown {"),
+		},
+		{
+			"GetBatch looks for the shutdown before it looks for items",
+			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
+			one(batchGo, "if q.len > 0 {\n\t\tn = min", "if q.len > 0 && !q.shutdown {\n\t\tn = min"),
 		},
 		{
 			"a graceful shutdown takes the items out too",
@@ -310,6 +346,11 @@ var classes = []class{
 			one(dequeGo, "\tif n == 0 {\n\t\td.leaveBack()\n\t}", ""),
 		},
 		{
+			"a batch that leaves one item starts a FIFO queue's chunk anew",
+			"TestTheQueueDoesWhatAPlainModelDoes",
+			one(dequeGo, "if d.front == d.back && d.head == len(d.last) {", "if d.front == d.back && d.head >= len(d.last)-1 {"),
+		},
+		{
 			"a priority queue overlooks the last of its items",
 			"TestAShortQueueDoesWhatASliceDoesFromEveryPosition",
 			one(heapGo, "child < len(items); child", "child+1 < len(items); child"),
@@ -400,6 +441,11 @@ var classes = []class{
 			one(joinGo, "q.unlock()\n\t\treturn ErrTaskDone", "return ErrTaskDone"),
 		},
 		{
+			"Join keeps it when nothing is unfinished",
+			"TestJoinReturnsOnceAllIsDone",
+			one(joinGo, "if q.unfinished == 0 {\n\t\tq.unlock()", "if q.unfinished == 0 {"),
+		},
+		{
 			"compare panics as a put stores its item",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
 			one(priorityGo, "defer q.undoUnless(&done)\n\tq.heap.Push(item)", "_ = done\n\tq.heap.Push(item)"),
@@ -442,6 +488,11 @@ var classes = []class{
 			"TestPutBatchServesEveryParkedGetItCan",
 			one(batchGo, "for w := q.getters.head; w != nil && n < len(items); w = q.getters.head {",
 				"if w := q.getters.head; w != nil && n < len(items) {"),
+		},
+		{
+			"the rest of a PutBatch that served a Get parks beside free slots",
+			"TestTheQueueDoesWhatAPlainModelDoes",
+			one(batchGo, "\tn += q.storeAll(items[n:])", "\tif n == 0 || q.capacity == 0 {\n\t\tn += q.storeAll(items[n:])\n\t}"),
 		},
 		{
 			"a PutBatch waits until there is room for all of it at once",
