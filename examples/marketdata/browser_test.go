@@ -198,6 +198,7 @@ func TestABrowserShowsBackpressureComeAndGo(t *testing.T) {
 	b.until(number("depth") + " > 10500")
 	b.enter("capacity", 0)
 	b.until(`document.getElementById("message").textContent.includes("capacity 0: must be at least 1")`)
+	b.until(`document.activeElement.id === "capacity" && document.getElementById("capacity").value === "20000"`)
 	require.Equal(t, 20_000, eval[int](b, number("capacity-now")))
 
 	for _, scheme := range []string{"light", "dark"} {
