@@ -52,7 +52,26 @@ func deleteQueue(nc *nats.Conn, name string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(js.DeleteStream(ctx, name), js.DeleteStream(ctx, name+"_dead"))
+	for _, stream := range []string{name, name + "_dead"} {
+		deleted := answered(ctx, func(ctx context.Context) error { return js.DeleteStream(ctx, stream) })
+		if !errors.Is(deleted, jetstream.ErrStreamNotFound) { // or by a request whose answer was lost
+			err = errors.Join(err, deleted)
+		}
+	}
+	return err
+}
+
+// answered makes a request until it is answered: one that comes while the servers
+// have no leader is not.
+func answered(ctx context.Context, request func(ctx context.Context) error) error {
+	for {
+		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
+		err := request(attempt)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return err
+		}
+	}
 }
 
 // A stage is where the processes play.
@@ -144,18 +163,19 @@ func (s *stage) killLeader(ctx context.Context, nc *nats.Conn) error {
 	if err != nil {
 		return err
 	}
-	stream, err := js.Stream(ctx, s.name)
-	if err != nil {
-		return err
-	}
-	leader := stream.CachedInfo().Cluster.Leader
+	leader := ""
 	for leader == "" { // they elect one
 		time.Sleep(50 * time.Millisecond)
-		info, err := stream.Info(ctx)
+		err := answered(ctx, func(ctx context.Context) error {
+			stream, err := js.Stream(ctx, s.name)
+			if err == nil {
+				leader = stream.CachedInfo().Cluster.Leader
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		leader = info.Cluster.Leader
 	}
 	s.say("kill %s, which leads the queue", leader)
 	return s.cluster.servers[leader].kill()
