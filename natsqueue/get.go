@@ -31,11 +31,11 @@ const (
 // stream or its consumer, it returns an error that wraps one of
 // [jetstream.ErrStreamNotFound], [jetstream.ErrConsumerNotFound] and
 // [jetstream.ErrConsumerDeleted], and this handle gets nothing any more, even if
-// they are made anew. An item that arrives as
-// ctx ends is either returned or handed back at once. If a message that the
-// codec can't read could not be moved to the dead-letter stream, Get returns the
-// error that this met; the message comes again some seconds later, so that Get
-// can be called again for those behind it.
+// they are made anew. If a message that the codec can't read could not be moved
+// to the dead-letter stream, it returns the error that this met; the message
+// comes again some seconds later, so that Get can be called again for those
+// behind it. An item that arrives as ctx ends is either returned or handed back
+// at once.
 func (q *Queue[T]) Get(ctx context.Context) (*Task[T], error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
