@@ -62,12 +62,13 @@
 // A queue starts no goroutine and no timer, and does not poll. Memory is
 // allocated as items come, not for the capacity; calls that wait do not
 // allocate in the steady state, as long as no more than about a thousand wait at
-// a time, or fewer if items are large: as many as take up 256 KiB. An unbounded FIFO or LIFO queue grows without copying what waits; a
-// priority queue's array grows as a slice does, and adding or taking an item
-// takes O(log n) comparisons. Drained, an unbounded queue gives the memory of a
-// burst back; a bounded one keeps what its capacity needs, for 65,536 items at
-// the most, so that filling it again does not allocate; [Queue.Resize] has it
-// give that back. Everything else is O(1) an item.
+// a time, or fewer if items are large: as many as take up 256 KiB. An unbounded
+// FIFO or LIFO queue grows without copying what waits; a priority queue's array
+// grows as a slice does, and adding or taking an item takes O(log n)
+// comparisons. Drained, an unbounded queue gives the memory of a burst back; a
+// bounded one keeps what its capacity needs, for 65,536 items at the most, so
+// that filling it again does not allocate; [Queue.Resize] has it give that back.
+// Everything else is O(1) an item.
 //
 // # Tests
 //

@@ -115,10 +115,11 @@ func (p *process) line(t testing.TB) string {
 // to whoever asks for any: they must stay free while a server is away.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
-	for len(ports) < n {
+	for tries := 1000; len(ports) < n; tries-- {
 		port := 10_000 + rand.IntN(20_000)
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
+			require.Positive(t, tries, err)
 			continue
 		}
 		defer l.Close()

@@ -111,13 +111,14 @@ func (t *Task[T]) deadLetter(reason string) (*nats.Msg, error) {
 	letter := &nats.Msg{
 		Subject: subjectRoot + t.q.name + deadSuffix,
 		Data:    t.msg.Data,
-		Header:  nats.Header{ReasonHeader: {reason}},
+		Header:  nats.Header{},
 	}
 	for key, values := range t.msg.Header {
 		if key == jetstream.MsgIDHeader || !strings.HasPrefix(key, "Nats-") { // the others told the server what to do
 			letter.Header[key] = values
 		}
 	}
+	letter.Header[ReasonHeader] = []string{reason} // another, if the message was a dead letter before
 	if letter.Header.Get(jetstream.MsgIDHeader) == "" {
 		meta, err := t.msg.Metadata()
 		if err != nil {

@@ -313,6 +313,21 @@ func TestADeadLetterDoesNotTellTheServerWhatItsMessageDid(t *testing.T) {
 	require.Equal(t, "somebody", letters[0].Header.Get("Sender"))
 }
 
+func TestADeadLetterThatIsPutBackAndRejectedAgainHasTheNewReason(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name)
+	msg := &nats.Msg{Subject: "natsqueue." + name, Data: []byte("1"), Header: nats.Header{natsqueue.ReasonHeader: {"old"}}}
+	_, err := connect(t, shared.ClientURL()).PublishMsg(soon(t), msg)
+	require.NoError(t, err)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	require.NoError(t, task.Reject(soon(t), "new"))
+	letters := deadLetters(t, name)
+	require.Len(t, letters, 1)
+	require.Equal(t, []string{"new"}, letters[0].Header.Values(natsqueue.ReasonHeader))
+}
+
 func TestAnItemThatIsNotMarkedDoneComesAgain(t *testing.T) {
 	t.Parallel()
 	name := newName(t)

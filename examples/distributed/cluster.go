@@ -17,7 +17,10 @@ type cluster struct {
 
 func startCluster(dir string) (c *cluster, err error) {
 	const size = 3
-	ports := freePorts(2 * size)
+	ports, err := freePorts(2 * size)
+	if err != nil {
+		return nil, err
+	}
 	var urls, routes []string
 	for i := range size {
 		urls = append(urls, fmt.Sprintf("nats://127.0.0.1:%d", ports[i]))
@@ -54,15 +57,17 @@ func (c *cluster) stop() (err error) {
 
 // freePorts returns ports that nobody listens on, of those that no system gives
 // to whoever asks for any: nobody is to take one before its server does.
-func freePorts(n int) (ports []int) {
-	for len(ports) < n {
+func freePorts(n int) (ports []int, err error) {
+	for tries := 1000; len(ports) < n; tries-- {
 		port := 10_000 + rand.IntN(20_000)
 		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err != nil {
-			continue
+		switch {
+		case err == nil:
+			defer l.Close()
+			ports = append(ports, port)
+		case tries <= 0:
+			return nil, err
 		}
-		defer l.Close()
-		ports = append(ports, port)
 	}
-	return ports
+	return ports, nil
 }
