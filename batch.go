@@ -1,20 +1,29 @@
 package queue
 
-import "context"
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/boundq/queue/internal/park"
+)
 
 // PutBatch adds items in order, as many at a time as there is room for, in one
-// critical section. As long as some are left, it waits for free slots, behind
-// the calls that wait already; once it waits it keeps its place, and no other
-// call's item comes between its own, those of [Queue.ForcePut] excepted.
+// critical section. While some are left, it blocks until slots are free, behind
+// the calls that are blocked already. Once blocked it keeps its place, and no
+// other call, except [Queue.ForcePut] and [Queue.Requeue], can insert items
+// between its own.
 //
-// It returns how many items went in. err is nil exactly if all of them did;
-// items[n:] are the caller's still if ctx is done (ctx.Err()) or the queue is or
-// becomes shut down ([ErrShutdown]). Which of them wins is as for [Queue.Put].
-// Without items it returns (0, nil) at once, whatever the state of ctx and of
-// the queue. The caller must not change items before PutBatch returns.
+// It returns how many items it added. err is nil if and only if n ==
+// len(items). Otherwise items[n:] were not added, and err is ctx.Err() or
+// [ErrShutdown], chosen as in [Queue.Put]. If items is empty, it returns (0,
+// nil), whatever the state of ctx and of the queue. The caller must not change
+// items before PutBatch returns.
 //
-// The complexity is O(k), for a priority queue O(k log n), where k = len(items)
-// and n = q.Len().
+// The complexity is O(k), or O(k log n) in a priority queue, where
+// k = len(items) and n = q.Len().
 func (q *Queue[T]) PutBatch(ctx context.Context, items []T) (n int, err error) {
 	if len(items) == 0 {
 		return 0, nil
@@ -22,38 +31,66 @@ func (q *Queue[T]) PutBatch(ctx context.Context, items []T) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	q.lock()
+	q.lot.Lock()
+	var done <-chan struct{}
+	if q.room(len(items)) < len(items) {
+		done = q.lot.Done(ctx)
+	}
 	if q.shutdown {
 		q.unlock()
 		return 0, ErrShutdown
 	}
-	if q.getters.head != nil {
-		n = q.handOver(items)
-	}
-	n += q.storeAll(items[n:])
+	n = q.addAll(items)
 	if n == len(items) {
-		q.unlock()
+		q.lot.Unlock()
 		return n, nil
 	}
 	q.putBlocked++
-	w := q.newWaiter(&q.putters)
-	w.items = items[n:]
-	_, moved, err := q.await(ctx, &q.putters, w)
+	w := q.lot.Park(&q.putters)
+	w.Items = items[n:]
+	q.lot.Unlock()
+	q.lot.Wait(done, &q.putters, w)
+	_, moved, err := q.lot.Collect(ctx, w)
 	return n + moved, err
 }
 
-// GetBatch takes out up to len(dst) items in one critical section, in the order
-// in which [Queue.Get] would return them, and puts them into dst. If there are
-// none, it waits until there is at least one, behind the calls that wait
-// already, and may then return fewer than there are by the time that it runs.
+// TryPutBatch adds items in order while there is room, in one critical section,
+// without blocking. It returns how many it added. err is nil if and only if n
+// == len(items); otherwise items[n:] were not added, and err is [ErrShutdown]
+// if the queue is shut down and [ErrFull] if it is full. If items is empty, it
+// returns (0, nil), whatever the state of the queue.
 //
-// It returns how many items it took. err is nil exactly if n >= 1; it is
-// ctx.Err() if ctx is done, and [ErrShutdown] if the queue is or becomes shut
-// down and no item is left. Which of them wins is as for [Queue.Get]. With an
-// empty dst it returns (0, nil) at once, whatever the state of ctx and of the
-// queue.
+// The complexity is that of [Queue.PutBatch].
+func (q *Queue[T]) TryPutBatch(items []T) (n int, err error) {
+	if len(items) == 0 {
+		return 0, nil
+	}
+	q.lot.Lock()
+	switch {
+	case q.shutdown:
+		err = ErrShutdown
+	default:
+		if n = q.addAll(items); n < len(items) {
+			q.rejected += uint64(len(items) - n)
+			err = ErrFull
+		}
+	}
+	q.lot.Unlock()
+	return n, err
+}
+
+// GetBatch removes up to len(dst) items in one critical section, in the order
+// in which [Queue.Get] would return them, and stores them in dst. If the queue
+// is empty, it blocks until there is at least one item, behind the calls that
+// are blocked already; in that case it may return fewer items than are queued
+// by the time it returns.
 //
-// The complexity is O(n), for a priority queue O(n log q.Len()).
+// It returns how many items it removed. err is nil if and only if n >= 1; it is
+// ctx.Err() if ctx is done, and [ErrShutdown] if the queue is empty and shut
+// down, chosen as in [Queue.Get]. If dst is empty, it returns (0, nil),
+// whatever the state of ctx and of the queue.
+//
+// The complexity is O(n), or O(n log q.Len()) in a priority queue.
 func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 	if len(dst) == 0 {
 		return 0, nil
@@ -61,74 +98,254 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	q.lock()
-	if q.len > 0 {
-		n = min(q.len, len(dst))
-		q.popAll(dst[:n])
-		if q.putters.head != nil {
-			q.admit()
-		}
-		q.unlock()
-		return n, nil
+	q.lot.Lock()
+	var done <-chan struct{}
+	if q.store.len == 0 {
+		done = q.lot.Done(ctx)
+	}
+	if q.store.len > 0 {
+		return q.takeAllUnlock(dst), nil
 	}
 	if q.shutdown {
 		q.unlock()
 		return 0, ErrShutdown
 	}
 	q.getBlocked++
-	w := q.newWaiter(&q.getters)
-	w.items = dst
-	_, n, err = q.await(ctx, &q.getters, w)
+	w := q.lot.Park(&q.getters)
+	w.Items = dst
+	q.unlock()
+	q.lot.Wait(done, &q.getters, w)
+	_, n, err = q.lot.Collect(ctx, w)
 	return n, err
 }
 
-// handOver gives items to parked Gets, the longest parked first: one to each
-// and, in a FIFO queue, what is left to the batches that have room for more. (In
-// the other orders a batch of more than one would have to be sorted first.) It
-// returns how many items it gave away. mu must be held.
-func (q *Queue[T]) handOver(items []T) (n int) {
-	spare := 0
-	if q.heap == nil && !q.lifo {
-		spare = max(len(items)-q.getters.len, 0)
+// TryGetBatch removes up to len(dst) items as [Queue.GetBatch] does, without
+// blocking. err is nil if and only if n >= 1; otherwise it is [ErrShutdown] if
+// the queue is shut down and [ErrEmpty] if it is not. If dst is empty, it
+// returns (0, nil), whatever the state of the queue.
+//
+// The complexity is that of [Queue.GetBatch].
+func (q *Queue[T]) TryGetBatch(dst []T) (n int, err error) {
+	if len(dst) == 0 {
+		return 0, nil
 	}
-	for w := q.getters.head; w != nil && n < len(items); w = q.getters.head {
-		w.moved = copy(w.items, items[n:n+1+spare])
-		n += w.moved
-		spare -= w.moved - 1
-		q.serve(&q.getters, nil)
+	q.lot.Lock()
+	if q.store.len == 0 {
+		return 0, q.emptyUnlock()
+	}
+	return q.takeAllUnlock(dst), nil
+}
+
+// Batches returns a worker's loop over the queue in batches, as [Queue.Tasks]
+// is one in single items: each turn yields 1 to size items, in the order in
+// which [Queue.Get] would return them, and marks them done when the loop body
+// finishes with them, whether it continues, breaks out or panics. The body must
+// not call TaskDone itself.
+//
+//	for batch := range q.Batches(ctx, 500, 200*time.Millisecond) {
+//		store(batch)
+//	}
+//
+// A turn blocks until there is an item. If there are fewer than size then, it
+// waits for more, but no longer than linger after it took the first: linger
+// bounds how old an item gets in an unfinished batch, and later items do not
+// extend it. If linger <= 0, a turn never waits for more.
+//
+// The items in hand are yielded, never dropped, whatever ends the wait: linger,
+// ctx, or a shutdown of either kind, after which no turn lingers. The loop ends
+// when the queue is shut down and empty, or when ctx is done; ctx.Err() tells
+// which.
+//
+// Any number of goroutines may range over one queue. A loop that has begun a
+// batch keeps its place in front of calls that block after it, so that a
+// trickle of items fills one batch after the other. Items in hand have left the
+// queue: their slots are free, and blocked Puts that take them add to the same
+// batch. Items that are put while a loop waits join its batch in the order in
+// which they are put, whatever the order of the queue.
+//
+// The slice is valid until the next turn. It is cleared then, and when the loop
+// ends by itself; copy the items that you keep. Its array grows with the
+// batches, not with size.
+//
+// Batches panics if size < 1. A loop starts no goroutine; it has one timer, made
+// when it first waits with linger > 0. The complexity of a turn is that of
+// [Queue.GetBatch].
+func (q *Queue[T]) Batches(ctx context.Context, size int, linger time.Duration) iter.Seq[[]T] {
+	if size < 1 {
+		panic(fmt.Sprintf("queue: Batches: size is %d, but must be at least 1", size))
+	}
+	return func(yield func([]T) bool) {
+		q.batches(ctx, &batches[T]{batch: park.Batch[T]{Size: size, Linger: linger}}, yield)
+	}
+}
+
+// batches is the state of a loop over Batches.
+type batches[T any] struct {
+	batch  park.Batch[T]
+	done   <-chan struct{} // of the loop's context
+	inHand int             // items that were yielded and are not marked done
+	ending bool            // done was closed, whatever the context's error says
+	failed bool            // the loop is to panic, with fault, once the batch in hand is done
+	fault  any
+}
+
+func (q *Queue[T]) batches(ctx context.Context, b *batches[T], yield func([]T) bool) {
+	defer func() {
+		if b.inHand > 0 {
+			q.lot.Lock()
+			q.markBatch(b)
+			q.lot.Unlock()
+		}
+	}()
+	b.done = ctx.Done()
+	for q.turn(ctx, b) {
+		n := len(b.batch.Items)
+		b.inHand = n
+		if !yield(b.batch.Items[:n:n]) {
+			return
+		}
+		clear(b.batch.Items[:n])
+		b.batch.Items = b.batch.Items[:0]
+		if b.failed {
+			panic(b.fault)
+		}
+	}
+}
+
+// turn marks the last batch done and collects the next. It reports whether
+// there is one.
+func (q *Queue[T]) turn(ctx context.Context, b *batches[T]) bool {
+	if b.ending || ctx.Err() != nil {
+		return false
+	}
+	q.lot.Lock()
+	q.markBatch(b)
+	if q.store.len > 0 {
+		q.collect(b)
+	}
+	switch n := len(b.batch.Items); {
+	case n > 0 && (b.batch.Complete() || q.shutdown || b.failed):
+		q.lot.Unlock()
+		return true
+	case q.shutdown:
+		q.lot.Unlock()
+		return false
+	}
+	q.getBlocked++
+	b.batch.Arm()
+	w := q.lot.Park(&q.getters)
+	w.Batch = &b.batch
+	q.lot.Unlock()
+	b.ending, _ = q.lot.WaitBatch(b.done, &q.getters, w)
+	return len(b.batch.Items) > 0
+}
+
+// markBatch marks the batch in hand done, or as many items as are unfinished.
+// The lock must be held.
+func (q *Queue[T]) markBatch(b *batches[T]) {
+	if n := int(min(int64(b.inHand), q.unfinished)); n > 0 {
+		q.markDone(n)
+	}
+	b.inHand = 0
+}
+
+// collect moves queued items into b, and those that are let into the slots that
+// this frees, until the batch is full or the store empty. The lock must be
+// held, and there must be an item.
+func (q *Queue[T]) collect(b *batches[T]) {
+	for q.store.len > 0 && b.batch.Room() > 0 && !b.failed {
+		have := len(b.batch.Items)
+		n := have + min(q.store.len, b.batch.Room())
+		items := slices.Grow(b.batch.Items, n-have)
+		if have == 0 || q.store.heap == nil {
+			q.store.popAll(items[have:n])
+			b.batch.Items = items[:n]
+		} else {
+			b.batch.Items = items[:have]
+			q.popBehind(b, n)
+		}
+		q.admit()
+	}
+	q.signal()
+}
+
+// takeAllUnlock removes up to len(dst) items and lets blocked Puts in. The lock
+// must be held, and there must be an item; the lock is released.
+func (q *Queue[T]) takeAllUnlock(dst []T) int {
+	n := min(q.store.len, len(dst))
+	q.store.popAll(dst[:n])
+	q.admit()
+	q.signal()
+	q.lot.Unlock()
+	return n
+}
+
+// addAll hands items to blocked Gets and queues what is left, as far as there
+// is room. It returns how many it added. The lock must be held.
+func (q *Queue[T]) addAll(items []T) (n int) {
+	if q.getters.Head != nil {
+		n = q.handOver(items)
+	}
+	n += q.storeAll(items[n:])
+	q.signal()
+	return n
+}
+
+// handOver gives items to blocked Gets, the longest blocked first: as many as
+// it has room for to a loop that collects a batch, one to each other and, in a
+// FIFO queue, what is left to those that have room for more. (In the other
+// orders a GetBatch's items would have to be sorted first.) It returns how many
+// items it gave away. The lock must be held.
+func (q *Queue[T]) handOver(items []T) (n int) {
+	fifo, spare := q.store.fifo(), 0
+	if fifo {
+		spare = len(items)
+		for w := q.getters.Head; w != nil && spare > 0; w = w.Next() {
+			if w.Batch != nil {
+				spare -= w.Batch.Room()
+			} else {
+				spare--
+			}
+		}
+		spare = max(spare, 0)
+	}
+	for w := q.getters.Head; w != nil && n < len(items); w = q.getters.Head {
+		rest := items[n:]
+		if w.Batch == nil {
+			w.Moved = copy(w.Items, rest[:min(len(rest), 1+spare)])
+			n += w.Moved
+			spare -= w.Moved - 1
+		} else {
+			k := 1
+			if fifo || w.Batch.Linger > 0 {
+				k = min(len(rest), w.Batch.Room())
+			}
+			w.Batch.Add(rest[:k]...)
+			n += k
+			if !w.Batch.Complete() {
+				break
+			}
+		}
+		q.lot.Serve(&q.getters, nil)
 	}
 	q.count(n)
 	return n
 }
 
-// storeAll stores items in order, as far as there is room, and returns how many
-// it stored. mu must be held.
+// storeAll queues items in order, as far as there is room, and returns how many
+// it queued. The lock must be held.
 func (q *Queue[T]) storeAll(items []T) int {
 	n := q.room(len(items))
-	if q.heap != nil {
+	if q.store.heap != nil {
 		for _, item := range items[:n] {
-			q.pushHeap(item)
-			q.stored(1)
+			q.store.pushHeap(item)
+			q.store.len++
+			q.queued(1)
 		}
 		return n
 	}
-	q.buf.PushBackAll(items[:n])
-	q.stored(n)
+	q.store.buf.PushBackAll(items[:n])
+	q.store.len += n
+	q.queued(n)
 	return n
-}
-
-// popAll takes len(dst) items from the store. mu must be held, and there must
-// be as many.
-func (q *Queue[T]) popAll(dst []T) {
-	switch {
-	case q.heap != nil:
-		q.popHeapAll(dst)
-	case q.lifo:
-		for i := range dst {
-			dst[i] = q.buf.PopBack()
-		}
-	default:
-		q.buf.PopFrontInto(dst)
-	}
-	q.len -= len(dst)
 }

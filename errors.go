@@ -3,21 +3,24 @@ package queue
 import "errors"
 
 // The errors of this package. They are returned as they are, never wrapped;
-// compare with == or [errors.Is]. A call that was given a context can return
-// the context's error as well.
+// compare with == or [errors.Is]. A call with a context can also return the
+// context's error; where a context has closed Done and has no error, that is
+// [context.Canceled].
 var (
-	// ErrEmpty is returned by [Queue.TryGet] and [Queue.Peek] when no item
-	// waits and the queue was not shut down.
+	// ErrEmpty is returned by [Queue.TryGet], [Queue.TryGetBatch] and
+	// [Queue.Peek] when no item is queued and the queue was not shut down.
 	ErrEmpty = errors.New("queue: empty")
 
-	// ErrFull is returned by [Queue.TryPut] when as many items wait as the
-	// capacity allows, and the queue was not shut down.
+	// ErrFull is returned by [Queue.TryPut] and [Queue.TryPutBatch] when there
+	// is no free slot and the queue was not shut down.
 	ErrFull = errors.New("queue: full")
 
-	// ErrShutdown is returned once [Queue.Shutdown] was called: by
-	// [Queue.Put], [Queue.TryPut], [Queue.ForcePut] and [Queue.PutBatch] at
-	// once, parked calls included; by [Queue.Get], [Queue.TryGet],
-	// [Queue.Peek] and [Queue.GetBatch] when no item is left.
+	// ErrShutdown is returned after [Queue.Shutdown] by [Queue.Put],
+	// [Queue.TryPut], [Queue.ForcePut], [Queue.PutBatch] and
+	// [Queue.TryPutBatch], including calls that were blocked; by [Queue.Get],
+	// [Queue.TryGet], [Queue.Peek], [Queue.GetBatch] and [Queue.TryGetBatch]
+	// once the queue is empty; and by [Queue.Requeue] when no item is
+	// unfinished or the shutdown was immediate.
 	ErrShutdown = errors.New("queue: shut down")
 
 	// ErrTaskDone is returned by [Queue.TaskDone] and [Queue.TaskDoneN] when

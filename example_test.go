@@ -246,7 +246,7 @@ func ExampleStats_expvar() {
 
 	_ = q.TryPut("BTC 90006.62")
 	fmt.Println(queues)
-	// Output: {"trades": {"len":1,"cap":100,"max_len":1,"unfinished":1,"put_waiting":0,"get_waiting":0,"put":1,"got":0,"done":0,"dropped":0,"rejected":0,"put_blocked":0,"get_blocked":0,"shutdown":false}}
+	// Output: {"trades": {"len":1,"cap":100,"max_len":1,"unfinished":1,"put_waiting":0,"get_waiting":0,"put":1,"got":0,"done":0,"dropped":0,"drained":0,"rejected":0,"put_blocked":0,"get_blocked":0,"shutdown":false}}
 }
 
 // A queue in a structured log: its figures, each by its name.
@@ -263,7 +263,7 @@ func ExampleQueue_LogValue() {
 		},
 	}))
 	log.Warn("slow store", slog.Any("queue", q))
-	// Output: level=WARN msg="slow store" queue.len=1 queue.cap=100 queue.max_len=1 queue.unfinished=1 queue.put_waiting=0 queue.get_waiting=0 queue.put=1 queue.got=0 queue.done=0 queue.dropped=0 queue.rejected=0 queue.put_blocked=0 queue.get_blocked=0 queue.shutdown=false
+	// Output: level=WARN msg="slow store" queue.len=1 queue.cap=100 queue.max_len=1 queue.unfinished=1 queue.put_waiting=0 queue.get_waiting=0 queue.put=1 queue.got=0 queue.done=0 queue.dropped=0 queue.drained=0 queue.rejected=0 queue.put_blocked=0 queue.get_blocked=0 queue.shutdown=false
 }
 
 // The first worker that fails stops the others and the producer, and nothing

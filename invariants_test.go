@@ -2,57 +2,43 @@ package queue
 
 import "fmt"
 
-// JoinWaiting returns how many calls of Join are parked.
+// JoinWaiting returns how many calls of Join are blocked.
 func (q *Queue[T]) JoinWaiting() int {
-	q.lock()
-	defer q.unlock()
-	return q.joiners.len
+	q.lot.Lock()
+	defer q.lot.Unlock()
+	return q.joiners.Len
 }
 
 // CheckInvariants checks the invariants that stand above the type's fields, and
-// those of the lines and the store.
+// those of its parts.
 func (q *Queue[T]) CheckInvariants() error {
-	q.lock()
-	defer q.unlock()
-	full := q.capacity > 0 && q.len >= q.capacity
-	stored := q.len
-	if q.heap != nil {
-		stored = q.heap.Len()
+	q.lot.Lock()
+	defer q.lot.Unlock()
+	stored := q.store.len
+	if q.store.heap != nil {
+		stored = q.store.heap.Len()
 	}
-	got := int64(q.put) - int64(q.dropped) - int64(q.len)
+	got := int64(q.put) - int64(q.dropped) - int64(q.store.len)
 	open := int64(q.put) - int64(q.done) - int64(q.dropped)
 	for _, c := range []struct {
 		holds bool
 		what  string
 	}{
-		{q.len >= 0 && q.capacity >= 0 && q.len <= q.maxLen, "0 <= len, 0 <= capacity, len <= maxLen"},
-		{stored == q.len, "len == number of items in heap"},
-		{q.getters.len == 0 || q.len == 0 && !q.shutdown, "getters.len > 0 => len == 0 && !shutdown"},
-		{q.putters.len == 0 || full && !q.shutdown, "putters.len > 0 => full && !shutdown"},
-		{q.joiners.len == 0 || q.unfinished > 0, "joiners.len > 0 => unfinished > 0"},
-		{q.served == nil && q.servedLast == nil, "served == nil, servedLast == nil"},
+		{q.store.len >= 0 && q.capacity >= 0 && q.store.len <= q.maxLen, "0 <= store.len <= maxLen, 0 <= capacity"},
+		{stored == q.store.len, "store.len == number of items in the heap"},
+		{q.getters.Len == 0 || q.store.len == 0 && !q.shutdown, "getters.Len > 0 => store.len == 0 && !shutdown"},
+		{q.putters.Len == 0 || q.full() && !q.shutdown, "putters.Len > 0 => full() && !shutdown"},
+		{q.joiners.Len == 0 || q.unfinished > 0, "joiners.Len > 0 => unfinished > 0"},
 		{got >= 0, "got >= 0"},
 		{q.unfinished >= 0 && open <= q.unfinished && q.unfinished <= int64(q.put),
 			"0 <= unfinished, put - done - dropped <= unfinished <= put"},
+		{q.drained <= q.dropped, "drained <= dropped"},
+		{!q.refusing || q.shutdown, "refusing => shutdown"},
 	} {
 		if !c.holds {
-			return fmt.Errorf("broken: %s: len %d, stored %d, capacity %d, getters %d, putters %d, joiners %d, %+v",
-				c.what, q.len, stored, q.capacity, q.getters.len, q.putters.len, q.joiners.len, q.figures())
+			return fmt.Errorf("broken: %s: stored %d, getters %d, putters %d, joiners %d, %+v",
+				c.what, stored, q.getters.Len, q.putters.Len, q.joiners.Len, q.snapshot())
 		}
 	}
-	for name, l := range map[string]*line[T]{"getters": &q.getters, "putters": &q.putters, "joiners": &q.joiners} {
-		n := 0
-		var last *waiter[T]
-		for w := l.head; w != nil; w = w.next {
-			if !w.parked || w.prev != last {
-				return fmt.Errorf("broken: links of %s", name)
-			}
-			last = w
-			n++
-		}
-		if l.tail != last || n != l.len {
-			return fmt.Errorf("broken: %s.len is %d, its waiters %d", name, l.len, n)
-		}
-	}
-	return nil
+	return q.lot.Check(&q.getters, &q.putters, &q.joiners)
 }

@@ -2,40 +2,53 @@ package queue
 
 import "context"
 
-// TaskDone marks one item done. Every item put makes the queue's count of
-// unfinished items one larger, TaskDone makes it one smaller; when it comes to
-// zero, all calls of [Queue.Join] return. A consumer calls it once for each
-// item that it got, after the work.
+// TaskDone marks one item done. Every item put adds one to the queue's count of
+// unfinished items, and TaskDone takes one off; when the count reaches zero, all
+// calls of [Queue.Join] return. A consumer calls it once for each item it
+// received, when it has processed the item.
 //
-// It returns [ErrTaskDone], and changes nothing, if there are no unfinished
-// items.
+// It returns [ErrTaskDone], and changes nothing, if no item is unfinished.
 func (q *Queue[T]) TaskDone() error { return q.TaskDoneN(1) }
 
 // TaskDoneN marks n items done, as n calls of [Queue.TaskDone] would. It
 // returns [ErrTaskDone], and changes nothing, if n is negative or larger than
 // the number of unfinished items.
 func (q *Queue[T]) TaskDoneN(n int) error {
-	q.lock()
+	q.lot.Lock()
 	if n < 0 || int64(n) > q.unfinished {
 		q.unlock()
 		return ErrTaskDone
 	}
 	q.markDone(n)
-	q.unlock()
+	q.lot.Unlock()
 	return nil
 }
 
-// markDone marks n items done. mu must be held.
+// markDone marks n items done. The lock must be held.
 func (q *Queue[T]) markDone(n int) {
 	q.done += uint64(n)
 	q.finish(n)
 }
 
-// Join waits until no item is unfinished: each one that was put has been marked
-// done, or has been dropped by [Queue.ForcePut] or [Queue.Shutdown]. It returns
-// nil if that is so when it is called or at any moment thereafter, however
-// briefly. It returns ctx.Err() if ctx is done, even if no item is unfinished.
-// A shutdown does not end it.
+// finish takes n off the count of unfinished items. The lock must be held.
+func (q *Queue[T]) finish(n int) {
+	q.unfinished -= int64(n)
+	if q.unfinished == 0 {
+		q.lot.ServeAll(&q.joiners, nil)
+	}
+}
+
+// Join blocks until no item is unfinished: each item put has been marked done,
+// or has been dropped by [Queue.ForcePut] or [Queue.Shutdown]. It returns nil
+// once the unfinished count has been zero at any moment since the call, even if
+// items were added afterwards. It returns ctx.Err() if ctx is done, even if no
+// item is unfinished. A shutdown does not end it.
+//
+// With several queues that feed each other, one Join after the other can return
+// early: the second queue may put into the first after the first Join has
+// returned. Have a worker put what it produces before it marks done what it
+// produced that from, and join the queues in the order in which items pass
+// through them; where items can go back, count all work in one queue.
 //
 // The call of [Queue.TaskDone] that takes the count to zero synchronizes before
 // the return of each Join that it releases.
@@ -43,20 +56,18 @@ func (q *Queue[T]) Join(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	q.lock()
+	q.lot.Lock()
+	var done <-chan struct{}
+	if q.unfinished > 0 {
+		done = q.lot.Done(ctx)
+	}
 	if q.unfinished == 0 {
 		q.unlock()
 		return nil
 	}
-	w := q.newWaiter(&q.joiners)
-	_, _, err := q.await(ctx, &q.joiners, w)
+	w := q.lot.Park(&q.joiners)
+	q.unlock()
+	q.lot.Wait(done, &q.joiners, w)
+	_, _, err := q.lot.Collect(ctx, w)
 	return err
-}
-
-// finish takes n off the count of unfinished items. mu must be held.
-func (q *Queue[T]) finish(n int) {
-	q.unfinished -= int64(n)
-	if q.unfinished == 0 {
-		q.serveAll(&q.joiners, nil)
-	}
 }

@@ -1,9 +1,9 @@
 package queue
 
-// NewLIFO returns a LIFO queue, a stack: the item that came last leaves first,
-// and [Queue.ForcePut] evicts the oldest. In all else it is as [New] says.
+// NewLIFO returns a LIFO queue, a stack: the newest item leaves first, and
+// [Queue.ForcePut] evicts the oldest. Otherwise it behaves like [New].
 func NewLIFO[T any](capacity int) *Queue[T] {
 	q := New[T](capacity)
-	q.lifo = true
+	q.store.lifo = true
 	return q
 }

@@ -24,16 +24,20 @@ type outcome struct {
 
 // A model is a queue as plain as can be: slices, searched from end to end, and
 // no concurrency. A call is a step that ends, or one that is kept with those
-// that wait.
+// that are blocked.
 type model struct {
-	order   string
-	compare func(a, b int) int
-	items   []int // in the order in which they came
-	putters []*modelCall
-	getters []*modelCall
-	joiners []*modelCall
-	stats   queue.Stats // but for Len, PutWaiting, GetWaiting and Got
-	turns   int         // of Tasks, begun and not ended
+	order     string
+	compare   func(a, b int) int
+	items     []int // in the order in which they came
+	putters   []*modelCall
+	getters   []*modelCall
+	joiners   []*modelCall
+	stats     queue.Stats // but for Len, PutWaiting, GetWaiting and Got
+	immediate bool        // the shutdown was
+	turns     []int       // items in hand of each loop whose turn has begun and not ended
+	now       int         // ticks
+	ready     bool        // Ready was called
+	signalled bool        // Ready's channel must hold a signal while items are queued
 }
 
 type modelCall struct {
@@ -41,9 +45,23 @@ type modelCall struct {
 	ended bool
 	items []int // that a put has still to put in
 	room  int   // how many items a get takes
-	task  bool  // the get is a turn of Tasks
+	loop  bool  // the get is a turn of Tasks or Batches
+	batch bool  // of Batches
+	ticks int   // how long it lingers
+	since int   // when it took its first item
 	line  *[]*modelCall
 }
+
+// complete reports whether a get that has items ends.
+func (c *modelCall) complete() bool {
+	return !c.batch || len(c.outcome.items) == c.room || c.ticks == 0
+}
+
+// The linger of a loop over Batches is lingerTicks of time.
+const (
+	tick        = time.Second
+	lingerTicks = 2
+)
 
 func (m *model) figures() queue.Stats {
 	s := m.stats
@@ -84,22 +102,62 @@ func (m *model) count(n int) {
 
 // give gives items to a get.
 func (m *model) give(c *modelCall, items []int) {
+	if len(c.outcome.items) == 0 {
+		c.since = m.now
+	}
 	c.outcome.items = append(c.outcome.items, items...)
-	c.n = len(items)
-	m.end(c, nil)
-	if c.task {
-		m.turns++
+	c.n = len(c.outcome.items)
+	if c.complete() {
+		m.end(c, nil)
+		m.begin(c)
 	}
 }
 
-// settle ends the turns of Tasks that were begun: the bodies run after the
-// step that served them.
+// begin begins the turn of a loop that has items.
+func (m *model) begin(c *modelCall) {
+	if c.loop {
+		m.turns = append(m.turns, len(c.outcome.items))
+	}
+}
+
+// leave ends a blocked call, which keeps what it has in hand.
+func (m *model) leave(c *modelCall, err error) {
+	if c.batch && len(c.outcome.items) > 0 {
+		m.end(c, nil)
+		m.begin(c)
+	} else {
+		m.end(c, err)
+	}
+}
+
+// settle ends the turns that were begun: the bodies run after the step that
+// gave them their items.
 func (m *model) settle() {
-	for ; m.turns > 0; m.turns-- {
-		if m.stats.Unfinished > 0 {
-			m.stats.Done++
-			m.finish(1)
+	for _, n := range m.turns {
+		n = min(n, m.stats.Unfinished)
+		if m.stats.Done += uint64(n); n > 0 {
+			m.finish(n)
 		}
+	}
+	m.turns = nil
+}
+
+// pass lets a tick pass.
+func (m *model) pass() *modelCall {
+	m.now++
+	for _, c := range slices.Clone(m.getters) {
+		if c.batch && len(c.outcome.items) > 0 && m.now-c.since >= c.ticks {
+			m.leave(c, nil)
+		}
+	}
+	return m.end(&modelCall{}, nil)
+}
+
+// receive calls Ready and receives if it can, which after a shutdown it always can.
+func (m *model) receive(got bool) {
+	m.ready = true
+	if got {
+		m.signalled = false
 	}
 }
 
@@ -120,19 +178,26 @@ func (m *model) take(n int) (items []int) {
 		i := m.next()
 		items = append(items, m.items[i])
 		m.items = slices.Delete(m.items, i, i+1)
+		m.signalled = true
 	}
 	return items
+}
+
+// store queues an item that was put.
+func (m *model) store(item int) {
+	m.items = append(m.items, item)
+	m.count(1)
+	m.stats.MaxLen = max(m.stats.MaxLen, len(m.items))
+	m.signalled = true
 }
 
 // enter puts in what there is room for of c's items; parked or not, c goes
 // before all that are parked behind it.
 func (m *model) enter(c *modelCall) {
 	for len(c.items) > 0 && !m.full() {
-		m.items = append(m.items, c.items[0])
+		m.store(c.items[0])
 		c.items = c.items[1:]
 		c.n++
-		m.count(1)
-		m.stats.MaxLen = max(m.stats.MaxLen, len(m.items))
 	}
 	if len(c.items) == 0 {
 		m.end(c, nil)
@@ -152,28 +217,61 @@ func (m *model) put(items []int, wait bool) *modelCall {
 		return m.end(c, nil)
 	case m.stats.Shutdown:
 		return m.end(c, queue.ErrShutdown)
-	case !wait && m.full():
-		m.stats.Rejected++
-		return m.end(c, queue.ErrFull)
 	}
-	spare := 0 // what is left when every parked get has one: for a FIFO queue's batches
-	if m.order == "fifo" {
-		spare = max(len(items)-len(m.getters), 0)
-	}
-	for len(m.getters) > 0 && len(c.items) > 0 {
-		n := min(1+spare, m.getters[0].room, len(c.items))
-		m.give(m.getters[0], c.items[:n])
-		m.count(n)
-		c.items = c.items[n:]
-		c.n += n
-		spare -= n - 1
-	}
+	m.handOver(c)
 	m.enter(c)
-	if !c.ended {
+	switch {
+	case c.ended:
+	case wait:
 		m.stats.PutBlocked++
 		m.park(c, &m.putters)
+	default:
+		m.stats.Rejected += uint64(len(c.items))
+		m.end(c, queue.ErrFull)
 	}
 	return c
+}
+
+// handOver gives items to the blocked gets: a loop over Batches has as many as
+// it has room for, the others one each and, of a FIFO queue, what is left.
+func (m *model) handOver(c *modelCall) {
+	fifo := m.order == "fifo"
+	least := func(g *modelCall) int {
+		if g.batch && (fifo || g.ticks > 0) {
+			return g.room - len(g.outcome.items)
+		}
+		return 1
+	}
+	spare := 0
+	if fifo {
+		spare = len(c.items)
+		for _, g := range m.getters {
+			spare -= least(g)
+		}
+		spare = max(spare, 0)
+	}
+	for len(m.getters) > 0 && len(c.items) > 0 {
+		g := m.getters[0]
+		n := min(least(g)+spare, g.room-len(g.outcome.items), len(c.items))
+		spare -= n - min(n, least(g))
+		m.count(n)
+		m.give(g, c.items[:n])
+		c.items = c.items[n:]
+		c.n += n
+	}
+}
+
+func (m *model) requeue(item int) *modelCall {
+	c := &modelCall{items: []int{item}}
+	switch {
+	case m.immediate, m.stats.Shutdown && m.stats.Unfinished == 0:
+		return m.end(c, queue.ErrShutdown)
+	case len(m.getters) > 0:
+		m.handOver(c)
+	default:
+		m.store(item)
+	}
+	return m.end(c, nil)
 }
 
 func (m *model) force(item int) *modelCall {
@@ -197,12 +295,21 @@ func (m *model) get(c *modelCall, wait bool) *modelCall {
 	switch {
 	case c.room == 0:
 		return m.end(c, nil)
-	case len(m.items) > 0:
-		m.give(c, m.take(min(c.room, len(m.items))))
+	}
+	var taken []int
+	for more := true; more && len(m.items) > 0 && len(taken) < c.room; more = c.batch { // what a loop lets in, it takes too
+		taken = append(taken, m.take(min(c.room-len(taken), len(m.items)))...)
 		m.admit()
+	}
+	if taken != nil {
+		m.give(c, taken)
+	}
+	switch {
+	case c.ended:
 		return c
 	case m.stats.Shutdown:
-		return m.end(c, queue.ErrShutdown)
+		m.leave(c, queue.ErrShutdown)
+		return c
 	case !wait:
 		return m.end(c, queue.ErrEmpty)
 	default:
@@ -247,12 +354,14 @@ func (m *model) shutdown(immediate bool) *modelCall {
 	if immediate {
 		c.outcome.items = m.take(len(m.items))
 		m.stats.Dropped += uint64(len(c.outcome.items))
+		m.stats.Drained += uint64(len(c.outcome.items))
+		m.immediate = true
 		m.finish(min(len(c.outcome.items), m.stats.Unfinished))
 	}
 	m.stats.Shutdown = true
 	for _, line := range []*[]*modelCall{&m.putters, &m.getters} {
 		for len(*line) > 0 {
-			m.end((*line)[0], queue.ErrShutdown)
+			m.leave((*line)[0], queue.ErrShutdown)
 		}
 	}
 	return m.end(c, nil)
@@ -265,8 +374,8 @@ func (m *model) resize(capacity int) *modelCall {
 }
 
 // What a program can do. The argument is the size of a batch, the number of items
-// done, which of the calls that wait is cancelled, whether a shutdown is
-// immediate, or a capacity.
+// done, which of the blocked calls is cancelled, whether a shutdown is immediate,
+// or a capacity; for Batches, the size and, in the lowest bit, whether it lingers.
 const (
 	doPut = iota
 	doTryPut
@@ -283,11 +392,17 @@ const (
 	doCancel
 	doShutdown
 	doResize
+	doTryPutBatch
+	doTryGetBatch
+	doBatches // one turn, which the body leaves by a return
+	doRequeue
+	doReady
+	doTick
 	operations
 )
 
 var operationNames = [operations]string{"Put", "TryPut", "ForcePut", "PutBatch", "Get", "TryGet", "Peek", "GetBatch", "Tasks",
-	"TaskDone", "TaskDoneN", "Join", "cancel", "Shutdown", "Resize"}
+	"TaskDone", "TaskDoneN", "Join", "cancel", "Shutdown", "Resize", "TryPutBatch", "TryGetBatch", "Batches", "Requeue", "Ready", "tick"}
 
 // A step of a program.
 type step struct{ op, arg int }
@@ -297,12 +412,25 @@ func (s step) String() string { return fmt.Sprintf("%s(%d)", operationNames[s.op
 // puts returns how many items a step needs.
 func (s step) puts() int {
 	switch s.op {
-	case doPut, doTryPut, doForcePut:
+	case doPut, doTryPut, doForcePut, doRequeue:
 		return 1
-	case doPutBatch:
+	case doPutBatch, doTryPutBatch:
 		return s.arg
 	}
 	return 0
+}
+
+// size and lingers are the arguments of Batches.
+func (s step) size() int    { return s.arg/2 + 1 }
+func (s step) lingers() int { return s.arg % 2 * lingerTicks }
+
+// counts reports whether the call returns a number of items.
+func (s step) counts() bool {
+	switch s.op {
+	case doPutBatch, doTryPutBatch, doGetBatch, doTryGetBatch:
+		return true
+	}
+	return false
 }
 
 // do does a step to the queue.
@@ -330,10 +458,28 @@ func (s step) do(ctx context.Context, q *queue.Queue[int], items []int) (r outco
 		one(q.TryGet())
 	case doPeek:
 		one(q.Peek())
+	case doTryPutBatch:
+		r.n, r.err = q.TryPutBatch(items)
 	case doGetBatch:
 		dst := make([]int, s.arg)
 		r.n, r.err = q.GetBatch(ctx, dst)
 		r.items = append(r.items, dst[:r.n]...)
+	case doTryGetBatch:
+		dst := make([]int, s.arg)
+		r.n, r.err = q.TryGetBatch(dst)
+		r.items = append(r.items, dst[:r.n]...)
+	case doBatches:
+		for batch := range q.Batches(ctx, s.size(), time.Duration(s.lingers())*tick) {
+			return outcome{items: batch}
+		}
+		r.err = queue.ErrShutdown
+		if ctx.Err() != nil {
+			r.err = ctx.Err()
+		}
+	case doRequeue:
+		r.err = q.Requeue(items[0])
+	case doTick:
+		time.Sleep(tick)
 	case doTasks:
 		for got := range q.Tasks(ctx) {
 			return outcome{items: []int{got}}
@@ -361,8 +507,12 @@ func (m *model) do(s step, items []int) (c *modelCall) {
 	switch s.op {
 	case doPut, doPutBatch:
 		c = m.put(items, true)
-	case doTryPut:
+	case doTryPut, doTryPutBatch:
 		c = m.put(items, false)
+	case doRequeue:
+		c = m.requeue(items[0])
+	case doTick:
+		c = m.pass()
 	case doForcePut:
 		c = m.force(items[0])
 	case doGet:
@@ -373,8 +523,12 @@ func (m *model) do(s step, items []int) (c *modelCall) {
 		c = m.peek()
 	case doGetBatch:
 		c = m.get(&modelCall{room: s.arg}, true)
+	case doTryGetBatch:
+		c = m.get(&modelCall{room: s.arg}, false)
 	case doTasks:
-		c = m.get(&modelCall{room: 1, task: true}, true)
+		c = m.get(&modelCall{room: 1, loop: true}, true)
+	case doBatches:
+		c = m.get(&modelCall{room: s.size(), loop: true, batch: true, ticks: s.lingers()}, true)
 	case doTaskDone:
 		c = m.taskDone(1)
 	case doTaskDoneN:
@@ -386,7 +540,7 @@ func (m *model) do(s step, items []int) (c *modelCall) {
 	case doResize:
 		c = m.resize(s.arg)
 	}
-	if s.op != doPutBatch && s.op != doGetBatch {
+	if !s.counts() {
 		c.n = 0
 	}
 	m.settle()
@@ -431,8 +585,17 @@ func runProgram(t *testing.T, o order, capacity int, program []step) (idle int) 
 				continue
 			}
 			c := calls[s.arg%len(calls)]
-			m.end(c.modelCall, context.Canceled)
+			m.leave(c.modelCall, context.Canceled)
+			m.settle()
 			c.cancel()
+		} else if s.op == doReady {
+			got := false
+			select {
+			case <-q.Ready():
+				got = true
+			default:
+			}
+			m.receive(got)
 		} else {
 			var items []int
 			for range s.puts() {
@@ -458,7 +621,7 @@ func runProgram(t *testing.T, o order, capacity int, program []step) (idle int) 
 					if !c.ended {
 						t.Fatalf("%s: %v returned %+v, but should wait", where(i), c.step, got)
 					}
-					if c.step.op != doPutBatch && c.step.op != doGetBatch {
+					if !c.step.counts() {
 						c.n = 0
 					}
 					if !got.equal(c.outcome) {
@@ -473,6 +636,9 @@ func runProgram(t *testing.T, o order, capacity int, program []step) (idle int) 
 				return c.ended
 			})
 		}
+		if ready := m.ready && len(q.Ready()) == 1; m.ready && !m.stats.Shutdown && len(m.items) > 0 && m.signalled && !ready {
+			t.Fatalf("%s: items are queued, but Ready has no signal", where(i))
+		}
 		if err := q.CheckInvariants(); err != nil {
 			t.Fatalf("%s: %v", where(i), err)
 		}
@@ -483,8 +649,13 @@ func runProgram(t *testing.T, o order, capacity int, program []step) (idle int) 
 		}
 	}
 	for _, c := range calls {
+		if c.ended { // a batch in hand was marked done, and that released this Join
+			continue
+		}
+		m.leave(c.modelCall, context.Canceled)
+		m.settle()
 		c.cancel()
-		if got := <-c.returned; got.err != context.Canceled {
+		if got := <-c.returned; got.err != c.err {
 			t.Fatalf("%s: %v returned %+v, but was cancelled", where(len(program)), c.step, got)
 		}
 	}
@@ -501,10 +672,12 @@ func decode(data []byte) (o order, capacity int, program []step) {
 	for i := 1; i+1 < len(data); i += 2 {
 		s := step{int(data[i]) % operations, int(data[i+1])}
 		switch s.op {
-		case doPutBatch:
+		case doPutBatch, doTryPutBatch:
 			s.arg %= 6
-		case doGetBatch:
+		case doGetBatch, doTryGetBatch:
 			s.arg %= 5
+		case doBatches:
+			s.arg %= 8
 		case doTaskDoneN, doResize:
 			s.arg = s.arg%7 - 1
 		case doShutdown:
@@ -558,12 +731,16 @@ func TestTheQueueDoesWhatAPlainModelDoes(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a program is garbage as soon as it has run
 	// Each operation once, and a shutdown of either kind.
 	everything := []step{{doPut, 0}, {doTryPut, 0}, {doForcePut, 0}, {doPutBatch, 3}, {doGet, 0}, {doTryGet, 0}, {doPeek, 0}, {doGetBatch, 2}, {doTasks, 0},
-		{doTaskDone, 0}, {doTaskDoneN, 2}, {doJoin, 0}, {doCancel, 0}, {doShutdown, 0}, {doShutdown, 1}, {doResize, 2}}
+		{doTaskDone, 0}, {doTaskDoneN, 2}, {doJoin, 0}, {doCancel, 0}, {doShutdown, 0}, {doShutdown, 1}, {doResize, 2},
+		{doTryPutBatch, 3}, {doTryGetBatch, 2}, {doBatches, 2}, {doBatches, 3}, {doRequeue, 0}, {doReady, 0}, {doTick, 0}}
 	// Those that wait, those that let another go on, and those that end its wait.
 	// What is left out does as much as one of these: TryPut and TryGet what Put and
 	// Get do when they need not wait, Tasks what Get and TaskDone do.
 	waiting := []step{{doPut, 0}, {doPutBatch, 3}, {doForcePut, 0}, {doGet, 0}, {doGetBatch, 2},
 		{doTaskDone, 0}, {doJoin, 0}, {doCancel, 0}, {doShutdown, 1}, {doResize, 2}}
+	// A loop over Batches that lingers, and all that gives it items or ends it.
+	lingering := []step{{doPut, 0}, {doPutBatch, 3}, {doGet, 0}, {doBatches, 3}, {doBatches, 5},
+		{doRequeue, 0}, {doCancel, 0}, {doShutdown, 0}, {doTick, 0}}
 	for _, c := range []struct {
 		name       string
 		alphabet   []step
@@ -572,7 +749,8 @@ func TestTheQueueDoesWhatAPlainModelDoes(t *testing.T) {
 		capacities []int
 	}{
 		{"all programs of three operations", everything, 3, 2, []int{queue.Unbounded, 1, 2, 3, 4, 5}},
-		{"all programs of five operations around waiting", waiting, 5, 4, []int{1, 2, 3, 4, 5}},
+		{"all programs of five operations around blocking", waiting, 5, 4, []int{1, 2, 3, 4, 5}},
+		{"all programs of five operations around lingering", lingering, 5, 4, []int{1, 2, 3}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			length := c.length

@@ -78,147 +78,130 @@ package queue
 
 import (
 	"context"
-	"sync"
-	"sync/atomic"
 
-	"github.com/boundq/queue/internal/deque"
-	"github.com/boundq/queue/internal/heap"
+	"github.com/boundq/queue/internal/park"
 )
 
-// Unbounded, given as a capacity, lets a queue grow without bound.
+// Unbounded is a capacity without a limit.
 const Unbounded = 0
 
-// maxKeep bounds how many items' worth of memory a drained queue keeps for the
-// next time it fills. A bounded queue keeps what its capacity needs, so that it
-// does not allocate as it fills and drains; a capacity beyond this one rather
-// means "no bound to speak of".
-const maxKeep = 1 << 16
-
-// A Queue is a queue of items of type T from any number of producers to any
-// number of consumers. [New], [NewLIFO] and [NewPriority] make one; they differ
-// only in the order in which items leave. The zero value is an unbounded FIFO
-// queue, ready to use.
+// A Queue is a queue of T that any number of goroutines can put to and get
+// from. [New], [NewLIFO] and [NewPriority] make one; they differ only in the
+// order in which items leave. The zero value is an unbounded FIFO queue, ready
+// to use.
 //
-// All methods are safe for concurrent use, and so is a call of any of them at
-// any time: before, during and after [Queue.Shutdown]. A Queue must not be
-// copied after first use.
+// All methods are safe for concurrent use and may be called at any time,
+// including during and after [Queue.Shutdown]. A Queue must not be copied after
+// first use.
 type Queue[T any] struct {
-	// Invariants, whenever mu is not held:
+	// Invariants, whenever the lock is free:
 	//
-	//	0 <= len, 0 <= capacity, len <= maxLen
-	//	len == number of items in buf, or in heap if there is one
-	//	full == capacity > 0 && len >= capacity
-	//	getters.len > 0  =>  len == 0 && !shutdown      (inv_getters: no item is kept from a parked Get)
-	//	putters.len > 0  =>  full && !shutdown          (inv_putters: no slot is kept from a parked Put)
-	//	joiners.len > 0  =>  unfinished > 0             (inv_joiners)
-	//	served == nil, servedLast == nil                (inv_served)
-	//	got == put - dropped - len, and got >= 0
+	//	0 <= store.len <= maxLen, 0 <= capacity
+	//	getters.Len > 0  =>  store.len == 0 && !shutdown    (inv_getters: no item is kept from a blocked Get)
+	//	putters.Len > 0  =>  full() && !shutdown            (inv_putters: no slot is kept from a blocked Put)
+	//	joiners.Len > 0  =>  unfinished > 0                 (inv_joiners)
+	//	got == put - dropped - store.len, and got >= 0
 	//	0 <= unfinished, put - done - dropped <= unfinished <= put    (inv_unfinished)
+	//	drained <= dropped, refusing => shutdown
+	//	store.len > 0 && ready.Used() && !shutdown  =>
+	//		ready holds a signal, or one was received since an item last was queued or left    (inv_ready)
 	//
 	// An item that leaves the queue as another comes in does so in one critical
-	// section, and so do items and slots that are handed to parked calls: the
-	// invariants leave no state in which a newcomer could find an item or a
-	// slot while somebody is parked for it.
+	// section, and so do items and slots that are handed to blocked calls: the
+	// invariants leave no state in which a newcomer could find an item or a slot
+	// for which another call is blocked.
 	//
-	// The last line is an equality as long as TaskDone comes after the Get.
-	// TaskDone for an item that still waits and is then dropped is not counted
-	// against another item.
+	// put - done - dropped == unfinished as long as TaskDone comes after the
+	// Get. TaskDone for an item that is still queued and is then dropped is not
+	// counted against another item.
 	//
 	// The names in parentheses are those under which verification/model/parked.pml
 	// checks the same in every interleaving of a few calls. It also checks what
 	// callers are promised on the strength of them: transfer, once, first_come,
 	// at_zero, one_signal, quiescent and released.
 
-	mu       sync.Mutex // guards all that follows but returned; released by q.unlock
-	shutdown bool
-	lifo     bool
+	lot      park.Lot[T] // holds the mutex, which guards all that follows
 	capacity int
+	store    store[T]
+	ready    park.Signal
 
-	// The items. buf holds those of a FIFO or LIFO queue, the oldest in front.
-	// Concrete types and a count beside them, because a call through an
-	// interface for each push and pop costs a tenth of the whole.
-	len  int
-	buf  deque.Deque[T]
-	heap *heap.Heap[T] // of a priority queue; nil otherwise
+	shutdown bool
+	refusing bool // Requeue too is refused: the shutdown was immediate
 
-	unfinished             int64 // may be more than an int of 32 bits holds
-	maxLen                 int
-	put, done              uint64
-	dropped, rejected      uint64
-	putBlocked, getBlocked uint64
-
-	putters, getters, joiners line[T]
-	served, servedLast        *waiter[T] // linked by next; unlock will wake them
-
-	spare    *waiter[T]                // linked by next, to be used again
-	returned atomic.Pointer[waiter[T]] // the same, where callers leave them without locking
-	reusable int                       // waiters that were made to be used again
+	unfinished                int64 // may be more than an int of 32 bits holds
+	maxLen                    int
+	put, done                 uint64
+	dropped, drained          uint64
+	rejected                  uint64
+	putBlocked, getBlocked    uint64
+	putters, getters, joiners park.Line[T]
 }
 
-// New returns a FIFO queue: items leave in the order in which they came. At
-// most capacity items wait in it at a time; capacity <= 0 is no bound. Memory
-// is allocated as items come, not for the capacity.
+type waiter[T any] = park.Waiter[T]
+
+// New returns a FIFO queue, which items leave in the order in which they came.
+// At most capacity items are queued at a time; the queue is unbounded if
+// capacity <= 0. Memory grows with the number of queued items, not with the
+// capacity.
 func New[T any](capacity int) *Queue[T] {
 	q := new(Queue[T])
 	q.setCapacity(capacity)
 	return q
 }
 
-// setCapacity sets the bound and with it how much memory a drained queue keeps.
+// setCapacity sets the limit, and with it how much memory a drained queue
+// keeps. The lock must be held.
 func (q *Queue[T]) setCapacity(capacity int) {
 	q.capacity = max(capacity, Unbounded)
-	keep := min(q.capacity, maxKeep)
-	q.buf.SetKeep(keep)
-	if q.heap != nil {
-		q.heap.SetKeep(keep)
-	}
+	q.store.setKeep(q.capacity)
 }
 
-// Put adds an item. If the queue is full, it waits for a free slot, behind the
-// calls that wait already.
+// Put adds an item. If the queue is full, it blocks until there is a free slot,
+// behind the calls that are blocked already.
 //
-// It returns nil if the item went in, and otherwise leaves the queue as it was:
-// with ctx.Err() if ctx is done, even if there is room or the queue is shut
-// down; with [ErrShutdown] if the queue is or becomes shut down. If ctx ends
-// just as a slot is handed to the parked call, the item is in and Put returns
-// nil.
+// A nil error means the item was added. Otherwise the queue is unchanged, and
+// the error is ctx.Err() if ctx is done, even if there is room or the queue is
+// shut down, or [ErrShutdown] if the queue is shut down, before the call or
+// while it blocks. If ctx ends at the moment in which a blocked Put gets its
+// slot, the item is added and Put returns nil.
 //
-// The complexity is O(1), for a priority queue O(log n), where n = q.Len().
+// The complexity is O(1), or O(log n) in a priority queue, where n = q.Len().
 func (q *Queue[T]) Put(ctx context.Context, item T) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if !q.mu.TryLock() {
-		lockContended(&q.mu)
+	if !q.lot.Mu.TryLock() {
+		q.lot.Mu.LockContended()
+	}
+	var done <-chan struct{}
+	if q.full() {
+		done = q.lot.Done(ctx)
 	}
 	if q.shutdown {
 		q.unlock()
 		return ErrShutdown
 	}
 	if !q.full() {
-		q.add(item)
+		q.addUnlock(item)
 		return nil
 	}
 	q.putBlocked++
-	w := q.newWaiter(&q.putters)
-	w.one[0] = item
-	q.mu.Unlock()
-	if done := ctx.Done(); done == nil { // as await does, but see there
-		<-w.ready
-	} else {
-		q.awaitOrLeave(ctx, done, &q.putters, w)
-	}
-	_, _, err := q.collect(w)
+	w := q.lot.Park(&q.putters)
+	w.Items[0] = item
+	q.unlock()
+	q.lot.Wait(done, &q.putters, w)
+	_, _, err := q.lot.Collect(ctx, w)
 	return err
 }
 
-// TryPut adds an item if there is room, without waiting. It returns
-// [ErrShutdown] if the queue is shut down and [ErrFull] if it is full.
+// TryPut adds an item if there is room, without blocking. It returns
+// [ErrShutdown] if the queue is shut down and [ErrFull] if it is full; the
+// queue is unchanged then.
 //
 // The complexity is that of [Queue.Put].
 func (q *Queue[T]) TryPut(item T) error {
-	if !q.mu.TryLock() {
-		lockContended(&q.mu)
+	if !q.lot.Mu.TryLock() {
+		q.lot.Mu.LockContended()
 	}
 	if q.shutdown {
 		q.unlock()
@@ -229,129 +212,193 @@ func (q *Queue[T]) TryPut(item T) error {
 		q.unlock()
 		return ErrFull
 	}
-	q.add(item)
+	q.addUnlock(item)
 	return nil
 }
 
-// ForcePut adds an item without waiting, and without being refused for want of
-// room. If the queue is full, one item leaves to make room, is returned as
-// evicted, and ok is true: from a FIFO or LIFO queue the oldest, from a priority
-// queue the one that [Queue.Get] would return last, which may be the new one.
-// An unbounded queue never evicts.
+// ForcePut adds an item without blocking, evicting one if the queue is full: a
+// FIFO or LIFO queue gives up the oldest, a priority queue the one that
+// [Queue.Get] would return last, which may be the new one. It returns the
+// evicted item, and whether there is one. An unbounded queue never evicts.
 //
-// The evicted item counts as dropped and is no longer unfinished; as the new
-// one is, the number of unfinished items stays as it was and no [Queue.Join]
-// returns. Calls of [Queue.Put] that wait for room are passed over.
+// The evicted item counts as dropped. The new item takes its place in the
+// unfinished count, so no [Queue.Join] is released. ForcePut does not wait its
+// turn behind blocked Puts.
 //
 // It returns [ErrShutdown] if the queue is shut down. The complexity is that of
-// [Queue.Put]. The first eviction from a priority queue takes O(n), where
-// n = q.Len(), and its items are dearer to get from then on.
+// [Queue.Put]. The first eviction from a priority queue costs O(n), where
+// n = q.Len(), and makes later Gets from it more expensive.
 func (q *Queue[T]) ForcePut(item T) (evicted T, ok bool, err error) {
-	q.lock()
+	q.lot.Lock()
 	if q.shutdown {
 		q.unlock()
 		return evicted, false, ErrShutdown
 	}
 	if !q.full() {
-		q.add(item)
+		q.addUnlock(item)
 		return evicted, false, nil
 	}
-	evicted = q.exchange(item)
+	evicted = q.store.exchange(item)
 	q.put++
 	q.dropped++
 	q.unlock()
 	return evicted, true, nil
 }
 
-// Get takes out an item: the oldest of a FIFO queue, the newest of a LIFO
-// queue, the first of a priority queue. If there is none, it waits for one,
-// behind the calls that wait already.
+// Get removes and returns an item: the oldest of a FIFO queue, the newest of a
+// LIFO queue, the lowest of a priority queue. If the queue is empty, it blocks
+// until there is an item, behind the calls that are blocked already.
 //
-// It returns a nil error with the item, and otherwise leaves the queue as it
-// was: with ctx.Err() if ctx is done, even if there are items or the queue is
-// shut down; with [ErrShutdown] if the queue is or becomes shut down and no
-// item is left. If ctx ends just as an item is handed to the parked call, Get
-// returns the item.
+// A nil error means the item is the caller's. Otherwise the queue is unchanged,
+// and the error is ctx.Err() if ctx is done, even if there are items or the
+// queue is shut down, or [ErrShutdown] if the queue is empty and shut down,
+// before the call or while it blocks. If ctx ends at the moment in which a
+// blocked Get is handed an item, Get returns the item.
 //
-// Call [Queue.TaskDone] when the item has been worked on, if anybody calls
-// [Queue.Join].
+// If the program uses [Queue.Join], call [Queue.TaskDone] once the item has
+// been processed.
 //
-// The complexity is O(1), for a priority queue O(log n), where n = q.Len().
-func (q *Queue[T]) Get(ctx context.Context) (T, error) { return q.get(ctx, false) }
-
-// get marks an item done if one was worked on, and gets another, in one
-// critical section.
-func (q *Queue[T]) get(ctx context.Context, worked bool) (item T, err error) {
+// The complexity is O(1), or O(log n) in a priority queue, where n = q.Len().
+func (q *Queue[T]) Get(ctx context.Context) (item T, err error) {
 	if err := ctx.Err(); err != nil {
-		if worked {
-			_ = q.TaskDone()
-		}
 		return item, err
 	}
-	if !q.mu.TryLock() {
-		lockContended(&q.mu)
+	if !q.lot.Mu.TryLock() {
+		q.lot.Mu.LockContended()
 	}
-	if worked && q.unfinished > 0 {
-		q.markDone(1)
+	var done <-chan struct{}
+	if q.store.len == 0 {
+		done = q.lot.Done(ctx)
 	}
-	if q.len > 0 {
-		return q.take(), nil
+	if q.store.len > 0 {
+		return q.takeUnlock(), nil
 	}
 	if q.shutdown {
 		q.unlock()
 		return item, ErrShutdown
 	}
 	q.getBlocked++
-	w := q.newWaiter(&q.getters)
+	w := q.lot.Park(&q.getters)
 	q.unlock()
-	if done := ctx.Done(); done == nil { // as await does, but see there
-		<-w.ready
-	} else {
-		q.awaitOrLeave(ctx, done, &q.getters, w)
-	}
-	item, _, err = q.collect(w)
+	q.lot.Wait(done, &q.getters, w)
+	item, _, err = q.lot.Collect(ctx, w)
 	return item, err
 }
 
-// TryGet takes out an item as [Queue.Get] does, without waiting. If there is
-// none, it returns [ErrShutdown] if the queue is shut down and [ErrEmpty] if it
-// is not.
+// TryGet removes and returns an item as [Queue.Get] does, without blocking. If
+// the queue is empty, it returns [ErrShutdown] if the queue is shut down and
+// [ErrEmpty] if it is not.
 //
 // The complexity is that of [Queue.Get].
 func (q *Queue[T]) TryGet() (T, error) {
-	if !q.mu.TryLock() {
-		lockContended(&q.mu)
+	if !q.lot.Mu.TryLock() {
+		q.lot.Mu.LockContended()
 	}
-	if q.len > 0 {
-		return q.take(), nil
+	if q.store.len > 0 {
+		return q.takeUnlock(), nil
 	}
 	var zero T
-	return zero, q.unlockEmpty()
+	return zero, q.emptyUnlock()
 }
 
 // Peek returns the item that [Queue.Get] would return now, and leaves it in the
-// queue. If there is none, it returns [ErrShutdown] if the queue is shut down
-// and [ErrEmpty] if it is not. By the time that the caller looks at the item,
-// another may have taken it.
+// queue. If the queue is empty, it returns [ErrShutdown] if the queue is shut
+// down and [ErrEmpty] if it is not. Another call may have taken the item by the
+// time the caller sees it.
 func (q *Queue[T]) Peek() (item T, err error) {
-	q.lock()
-	if q.len == 0 {
-		return item, q.unlockEmpty()
+	q.lot.Lock()
+	if q.store.len == 0 {
+		return item, q.emptyUnlock()
 	}
-	switch {
-	case q.heap != nil:
-		item = q.heap.Peek()
-	case q.lifo:
-		item = q.buf.Back()
-	default:
-		item = q.buf.Front()
-	}
+	item = q.store.first()
 	q.unlock()
 	return item, nil
 }
 
-// unlockEmpty unlocks mu and returns why a queue without items gives none.
-func (q *Queue[T]) unlockEmpty() error {
+// Requeue adds an item where [Queue.Put] would, and never blocks: a full queue
+// takes it too, and is then longer than its capacity. Blocked Puts proceed once
+// the length is below the capacity again.
+//
+// It is for a caller that holds an item it has not yet marked done: to return
+// that item, to retry it, or to add the work it led to. With Put, workers that
+// feed the queue they serve can all block on a full queue, and nothing is left
+// to empty it. Requeue first and mark the item in hand done afterwards, as a
+// loop over [Queue.Tasks] does, and [Queue.Join] cannot return in between. A
+// requeued item counts as one more put.
+//
+// A queue that is not shut down takes every item. After Shutdown(false) Requeue
+// adds the item as long as any item is unfinished, so that workers can finish
+// what they began; other workers may have ended by then, so the caller must
+// take items again itself, which the next turn of its own loop does. Requeue
+// returns [ErrShutdown], and the item remains the caller's, after
+// Shutdown(true), and after Shutdown(false) if no item is unfinished.
+//
+// Requeue does not wait its turn behind blocked Puts. The complexity is that of
+// [Queue.Put].
+func (q *Queue[T]) Requeue(item T) error {
+	q.lot.Lock()
+	if q.refusing || q.shutdown && q.unfinished == 0 {
+		q.unlock()
+		return ErrShutdown
+	}
+	q.addUnlock(item)
+	return nil
+}
+
+// Ready returns a channel for a select: it is receivable when a [Queue.TryGet]
+// may succeed. It is the same channel at every call, and holds one signal. An
+// item that is queued sends the signal; an item that leaves while others remain
+// sends it again. So a loop that calls TryGet once for each signal, in any
+// number of goroutines, misses no item:
+//
+//	for {
+//		select {
+//		case <-q.Ready():
+//			if item, err := q.TryGet(); err == nil {
+//				work(item)
+//			} else if err == queue.ErrShutdown {
+//				return
+//			}
+//		case <-ticker.C:
+//			...
+//		}
+//	}
+//
+// A signal may outlive its item: TryGet returns [ErrEmpty] if another call took
+// it. A blocked Get goes first: an item that is handed to one sends no signal.
+// [Queue.Shutdown] closes the channel; TryGet then returns the items that are
+// left, and after them [ErrShutdown].
+//
+// The first call allocates the channel. A queue whose Ready is never called
+// pays one nil check for each item.
+func (q *Queue[T]) Ready() <-chan struct{} {
+	q.lot.Lock()
+	ready := q.ready.Chan(q.store.len > 0)
+	q.unlock()
+	return ready
+}
+
+// Resize changes the capacity; the queue becomes unbounded if capacity <= 0. If
+// it grows, blocked Puts proceed immediately. If it falls below the number of
+// queued items, all of them stay, and no more are added until there is room.
+//
+// The complexity is O(1), that of [Queue.Put] for each blocked call that
+// proceeds, and O(n) if the queue releases memory, where n is the number of
+// items it had allocated room for.
+func (q *Queue[T]) Resize(capacity int) {
+	q.lot.Lock()
+	q.setCapacity(capacity)
+	q.admit()
+	q.signal()
+	q.lot.Unlock()
+}
+
+// unlock releases the lock where no call can have been completed under it, so
+// that none is to be woken: lot.Unlock would look for one.
+func (q *Queue[T]) unlock() { q.lot.Mu.Unlock() }
+
+// emptyUnlock releases the lock and returns why an empty queue gives no item.
+func (q *Queue[T]) emptyUnlock() error {
 	err := ErrEmpty
 	if q.shutdown {
 		err = ErrShutdown
@@ -360,118 +407,116 @@ func (q *Queue[T]) unlockEmpty() error {
 	return err
 }
 
-// Resize sets the capacity anew; capacity <= 0 is no bound. If it grows, calls
-// that wait for room go in at once. If it falls below the number of items that
-// wait, all of them stay, and no more come in before there is room again.
-//
-// The complexity is O(1), that of [Queue.Put] for each call let in, and O(n) if
-// the queue gives memory back, where n is the number of items that it had room
-// for.
-func (q *Queue[T]) Resize(capacity int) {
-	q.lock()
-	q.setCapacity(capacity)
-	q.admit()
+// full reports whether the queue has no free slot. The lock must be held.
+func (q *Queue[T]) full() bool {
+	return q.capacity > 0 && q.store.len >= q.capacity
+}
+
+// addUnlock hands an item to the longest blocked Get or, if there is none,
+// queues it. The lock must be held; it is released.
+func (q *Queue[T]) addUnlock(item T) {
+	if w := q.getters.Head; w != nil {
+		q.count(1)
+		if w.Batch == nil {
+			w.Items[0], w.Moved = item, 1
+		} else if w.Batch.Add(item); !w.Batch.Complete() {
+			q.unlock()
+			return
+		}
+		q.getters.Pop()
+		q.unlock()
+		w.Signal()
+		return
+	}
+	if q.store.heap == nil { // store.push, which is too long to be inlined
+		q.store.buf.PushBack(item)
+	} else {
+		q.store.pushHeap(item)
+	}
+	q.store.len++
+	q.queued(1)
+	if q.ready.Used() {
+		q.signal()
+	}
 	q.unlock()
 }
 
-// full reports whether the queue has no free slot. mu must be held.
-func (q *Queue[T]) full() bool {
-	return q.capacity > 0 && q.len >= q.capacity
-}
-
-// add gives an item to the longest parked Get or, if there is none, stores it.
-// mu must be held, and the queue must not be full (inv_len in the model); mu is
-// released.
-func (q *Queue[T]) add(item T) {
-	if q.getters.head != nil {
-		w := q.getters.pop()
-		w.items[0], w.moved = item, 1
-		q.count(1)
-		q.mu.Unlock()
-		w.ready <- struct{}{}
-		return
+// takeUnlock removes an item and lets blocked Puts in. The lock must be held,
+// and there must be an item; the lock is released.
+func (q *Queue[T]) takeUnlock() (item T) {
+	switch { // store.pop, which is too long to be inlined
+	case q.store.heap != nil:
+		item = q.store.popHeap()
+	case q.store.lifo:
+		item = q.store.buf.PopBack()
+	default:
+		item = q.store.buf.PopFront()
 	}
-	if q.heap == nil {
-		q.buf.PushBack(item)
+	q.store.len--
+	if q.putters.Head != nil {
+		q.admit()
+	}
+	if q.ready.Used() {
+		q.signal()
+	}
+	if q.lot.Pending() {
+		q.lot.Unlock()
 	} else {
-		q.pushHeap(item)
+		q.unlock()
 	}
-	q.stored(1)
-	q.mu.Unlock() // storing an item serves nobody
+	return item
 }
 
-// stored counts n items that were put and now wait. mu must be held.
-func (q *Queue[T]) stored(n int) {
-	q.len += n
-	q.maxLen = max(q.maxLen, q.len)
+// queued counts n items that were put and are in the store. The lock must be
+// held.
+func (q *Queue[T]) queued(n int) {
+	q.maxLen = max(q.maxLen, q.store.len)
 	q.count(n)
 }
 
-// count counts n items that were put. mu must be held.
+// count counts n items that were put. The lock must be held.
 func (q *Queue[T]) count(n int) {
 	q.put += uint64(n)
 	q.unfinished += int64(n)
 }
 
-// take takes out an item and lets parked Puts in. mu must be held, and there
-// must be an item; mu is released.
-func (q *Queue[T]) take() (item T) {
-	switch {
-	case q.heap != nil:
-		item = q.popHeap()
-	case q.lifo:
-		item = q.buf.PopBack()
-	default:
-		item = q.buf.PopFront()
+// signal tells the callers of Ready that an item was queued or left. The lock
+// must be held.
+//
+//go:noinline
+func (q *Queue[T]) signal() {
+	if q.store.len > 0 {
+		q.ready.Send()
 	}
-	q.len--
-	if q.putters.head != nil {
-		q.admit()
-	}
-	if q.served != nil {
-		q.unlock()
-	} else {
-		q.mu.Unlock() // as unlock does, without a call of it
-	}
-	return item
 }
 
-// exchange stores an item and drops another for it. mu must be held, and there
-// must be an item in the queue.
-func (q *Queue[T]) exchange(item T) (evicted T) {
-	if q.heap != nil {
-		return q.exchangeHeap(item)
-	}
-	evicted = q.buf.PopFront()
-	q.buf.PushBack(item)
-	return evicted
-}
-
-// room returns how many of n items there are free slots for. mu must be held.
+// room returns how many of n items there are free slots for. The lock must be
+// held.
 func (q *Queue[T]) room(n int) int {
 	if q.capacity == Unbounded {
 		return n
 	}
-	return min(n, max(q.capacity-q.len, 0))
+	return min(n, max(q.capacity-q.store.len, 0))
 }
 
-// admit lets parked Puts in, the longest parked first, as far as there is room.
-// mu must be held.
+// admit lets blocked Puts in, the longest blocked first, as far as there is
+// room. The lock must be held.
 func (q *Queue[T]) admit() {
-	for w := q.putters.head; w != nil && !q.full(); w = q.putters.head {
+	for w := q.putters.Head; w != nil && !q.full(); w = q.putters.Head {
 		n := 1
 		switch {
-		case q.heap != nil:
-			n = q.storeParked(w)
-		case len(w.items) == 1:
-			q.buf.PushBack(w.items[0])
-			q.stored(1)
+		case q.store.heap != nil:
+			n = q.pushParked(w)
+		case len(w.Items) == 1:
+			q.store.buf.PushBack(w.Items[0])
+			q.store.len++
+			q.queued(1)
 		default:
-			n = q.storeAll(w.items[w.moved:])
+			n = q.storeAll(w.Items[w.Moved:])
 		}
-		w.moved += n
-		if w.moved == len(w.items) || w.fault != nil {
-			q.serve(&q.putters, nil)
+		w.Moved += n
+		if w.Moved == len(w.Items) || n == 0 {
+			q.lot.Serve(&q.putters, nil)
 		}
 	}
 }

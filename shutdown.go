@@ -1,37 +1,44 @@
 package queue
 
-// Shutdown ends the queue. From now on nothing is put: [Queue.Put],
-// [Queue.TryPut], [Queue.ForcePut] and [Queue.PutBatch] return [ErrShutdown],
-// parked calls included.
+// Shutdown closes the queue to new items: [Queue.Put], [Queue.TryPut],
+// [Queue.ForcePut], [Queue.PutBatch] and [Queue.TryPutBatch] return
+// [ErrShutdown], including calls that are blocked.
 //
-// Shutdown(false), the graceful one, leaves the items that wait: they can be
-// gotten still, and after the last one [Queue.Get], [Queue.TryGet],
-// [Queue.Peek] and [Queue.GetBatch] return ErrShutdown. Shutdown(true), the
-// immediate one, takes them out and returns them in the order in which Get
-// would have, so that the caller can save them; they count as dropped and are
-// no longer unfinished.
+// Shutdown(false), the graceful one, leaves the queued items. They can still be
+// retrieved, and [Queue.Requeue] may add to them; once the queue is empty,
+// [Queue.Get], [Queue.TryGet], [Queue.Peek], [Queue.GetBatch] and
+// [Queue.TryGetBatch] return ErrShutdown. Shutdown(true), the immediate one,
+// removes the queued items and returns them in the order in which Get would
+// have, so that the caller can save them; they count as dropped and are no
+// longer unfinished.
 //
-// In either case parked calls of Get and GetBatch return ErrShutdown, loops
-// over [Queue.Tasks] end when no item is left, and [Queue.Join] goes on to wait
-// for the items that are unfinished, which include those being worked on.
+// Either way blocked calls of Get and GetBatch return ErrShutdown, loops over
+// [Queue.Tasks] and [Queue.Batches] end once no item is left, the channel of
+// [Queue.Ready] is closed, and [Queue.Join] still waits for the unfinished
+// items, which include those in progress.
 //
-// Shutdown can be called again, at any time. A graceful shutdown can be
-// followed by an immediate one; no shutdown can be undone. It never waits; to
-// wait until all work is done, call Join after it.
+// Shutdown can be called again, at any time. A graceful shutdown can be followed
+// by an immediate one; no shutdown can be undone. It never blocks; to wait until
+// all work is done, call Join after it. The first call synchronizes before the
+// return of each call that returns ErrShutdown because of it, so a cause can be
+// stored beside the queue before the call.
 //
 // The complexity is O(1) for each call that it releases and each item that it
-// returns, for a priority queue O(log n) an item, where n = q.Len().
+// returns, or O(log n) an item in a priority queue, where n = q.Len().
 func (q *Queue[T]) Shutdown(immediate bool) (drained []T) {
-	q.lock()
-	if immediate && q.len > 0 {
-		drained = make([]T, q.len)
-		q.popAll(drained)
+	q.lot.Lock()
+	if immediate && q.store.len > 0 {
+		drained = make([]T, q.store.len)
+		q.store.popAll(drained)
 		q.dropped += uint64(len(drained))
+		q.drained += uint64(len(drained))
 		q.finish(int(min(int64(len(drained)), q.unfinished)))
 	}
 	q.shutdown = true
-	q.serveAll(&q.putters, ErrShutdown)
-	q.serveAll(&q.getters, ErrShutdown)
-	q.unlock()
+	q.refusing = q.refusing || immediate
+	q.ready.Close()
+	q.lot.ServeAll(&q.putters, ErrShutdown)
+	q.lot.ServeAll(&q.getters, ErrShutdown)
+	q.lot.Unlock()
 	return drained
 }

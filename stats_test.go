@@ -46,6 +46,7 @@ func TestStatsCountsWhatHappened(t *testing.T) {
 			q.Shutdown(true)
 			want.Len, want.PutWaiting, want.Unfinished, want.Shutdown = 0, 0, 0, true
 			want.Dropped += 2
+			want.Drained += 2
 			require.Equal(t, want, q.Stats())
 			check(t, q)
 		})
@@ -122,9 +123,9 @@ func TestStringShowsTheFiguresAndNeverTheItems(t *testing.T) {
 
 func TestStatsGoesByTheSameNamesInJSONAndInLogs(t *testing.T) {
 	s := queue.Stats{Len: 1, Cap: 2, MaxLen: 3, Unfinished: 4, PutWaiting: 5, GetWaiting: 6, Put: 7, Got: 8,
-		Done: 9, Dropped: 10, Rejected: 11, PutBlocked: 12, GetBlocked: 13, Shutdown: true}
+		Done: 9, Dropped: 10, Drained: 11, Rejected: 12, PutBlocked: 13, GetBlocked: 14, Shutdown: true}
 	want := `{"len":1,"cap":2,"max_len":3,"unfinished":4,"put_waiting":5,"get_waiting":6,"put":7,"got":8,` +
-		`"done":9,"dropped":10,"rejected":11,"put_blocked":12,"get_blocked":13,"shutdown":true}`
+		`"done":9,"dropped":10,"drained":11,"rejected":12,"put_blocked":13,"get_blocked":14,"shutdown":true}`
 
 	text, err := json.Marshal(s)
 	require.NoError(t, err)
