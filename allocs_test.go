@@ -53,6 +53,19 @@ func TestNoCallAllocatesInTheSteadyState(t *testing.T) {
 				_, _ = q.PutBatch(ctx, batch)
 				_, _ = q.GetBatch(ctx, dst)
 			},
+			"TryPutBatch and TryGetBatch": func(q *queue.Queue[int]) {
+				_, _ = q.TryPutBatch(batch)
+				_, _ = q.TryGetBatch(dst)
+			},
+			"Requeue and TryGet": func(q *queue.Queue[int]) {
+				_ = q.Requeue(1)
+				_, _ = q.TryGet()
+			},
+			"Ready and TryGet": func(q *queue.Queue[int]) {
+				_ = q.TryPut(1)
+				<-q.Ready()
+				_, _ = q.TryGet()
+			},
 			"TaskDone and Join": func(q *queue.Queue[int]) {
 				_ = q.TryPut(1)
 				_, _ = q.TryGet()

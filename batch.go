@@ -201,14 +201,15 @@ func (q *Queue[T]) batches(ctx context.Context, b *batches[T], yield func([]T) b
 	for q.turn(ctx, b) {
 		n := len(b.batch.Items)
 		b.inHand = n
-		if !yield(b.batch.Items[:n:n]) {
+		more := yield(b.batch.Items[:n:n])
+		if b.failed {
+			panic(b.fault)
+		}
+		if !more {
 			return
 		}
 		clear(b.batch.Items[:n])
 		b.batch.Items = b.batch.Items[:0]
-		if b.failed {
-			panic(b.fault)
-		}
 	}
 }
 

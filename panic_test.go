@@ -69,6 +69,14 @@ func TestACompareThatFailsChangesNothingAndHarmsNobody(t *testing.T) {
 				break
 			}
 		}},
+		{"TryPutBatch", 20, func(q *queue.Queue[int]) { _, _ = q.TryPutBatch([]int{4}) }},
+		{"TryGetBatch", 20, func(q *queue.Queue[int]) { _, _ = q.TryGetBatch(make([]int, 5)) }},
+		{"Requeue", items, func(q *queue.Queue[int]) { _ = q.Requeue(4) }},
+		{"Batches", 20, func(q *queue.Queue[int]) {
+			for range q.Batches(background, 5, 0) {
+				break
+			}
+		}},
 		{"Shutdown", 20, func(q *queue.Queue[int]) { q.Shutdown(true) }},
 	}
 	for how, fail := range failures {
@@ -260,4 +268,44 @@ func TestTheJoinsAndGetsGoOnAfterComparePanicked(t *testing.T) {
 		require.Equal(t, 3, got)
 		require.True(t, joined)
 	})
+}
+
+// Under panicnil=1, recover returns nil for panic(nil), as it does while
+// runtime.Goexit runs deferred calls.
+func TestAComparePanickingWithNilOnAParkedItemFailsThatPutAlone(t *testing.T) {
+	t.Setenv("GODEBUG", "panicnil=1")
+	for _, others := range []int{0, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fuse{left: -1, fail: func() { panic(nil) }}
+			q := queue.NewPriority(2, f.compare)
+			require.NoError(t, q.TryPut(1))
+			require.NoError(t, q.TryPut(2))
+			returned := make(chan bool, 1)
+			go func() {
+				_, ended := attempt(func() { _ = q.Put(background, 3) })
+				returned <- ended
+			}()
+			synctest.Wait()
+			for i := range others {
+				go func() { _ = q.Put(background, 4+i) }()
+				synctest.Wait()
+			}
+			f.left = 0
+			item, err := q.TryGet()
+			require.NoError(t, err, "the call that made room is not at fault")
+			require.Equal(t, 1, item)
+			require.True(t, f.blown)
+			require.False(t, <-returned)
+			check(t, q)
+			var rest []int
+			for range 1 + others {
+				item, err := q.TryGet()
+				require.NoError(t, err)
+				rest = append(rest, item)
+			}
+			require.Equal(t, []int{2, 4, 5}[:1+others], rest)
+			require.EqualValues(t, 2+others, q.Stats().Put)
+			require.Zero(t, q.Stats().PutWaiting)
+		})
+	}
 }

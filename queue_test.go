@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"reflect"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -191,6 +192,72 @@ var calls = []call{
 		item, err := q.Peek()
 		return agree(item != 0, err)
 	}, false, false, false},
+	{"TryPutBatch", func(q *queue.Queue[int], _ context.Context) error {
+		n, err := q.TryPutBatch([]int{99})
+		return agree(n == 1, err)
+	}, true, false, false},
+	{"TryGetBatch", func(q *queue.Queue[int], _ context.Context) error {
+		n, err := q.TryGetBatch(make([]int, 2))
+		return agree(n > 0, err)
+	}, false, false, false},
+	{"Requeue", func(q *queue.Queue[int], _ context.Context) error { return q.Requeue(99) }, true, false, false},
+	{"Tasks", func(q *queue.Queue[int], ctx context.Context) error {
+		for range q.Tasks(ctx) {
+			return nil
+		}
+		return loopError(ctx)
+	}, false, true, true},
+	{"Batches", func(q *queue.Queue[int], ctx context.Context) error {
+		for range q.Batches(ctx, 2, 0) {
+			return nil
+		}
+		return loopError(ctx)
+	}, false, true, true},
+}
+
+// loopError returns why a loop over Tasks or Batches ended by itself.
+func loopError(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return queue.ErrShutdown
+}
+
+// The methods that stand in none of the tables of calls, and why.
+var untabled = map[string]string{
+	"Ready":    "in the plain model; returns no error",
+	"Len":      "compared by the plain model as part of Stats",
+	"Cap":      "compared by the plain model as part of Stats",
+	"Empty":    "Len() == 0",
+	"Full":     "compared by the plain model after each step",
+	"Stats":    "compared by the plain model after each step",
+	"String":   "prints Stats; tested in stats_test.go",
+	"Format":   "prints String; tested in stats_test.go",
+	"LogValue": "logs Stats; tested in stats_test.go",
+
+	// Of the tests alone.
+	"CheckInvariants": "not exported to users",
+	"JoinWaiting":     "not exported to users",
+}
+
+func TestEveryMethodStandsInATableOfCallsOrIsLeftOutForAReason(t *testing.T) {
+	tabled := map[string]bool{}
+	for _, c := range calls {
+		tabled[c.name] = true
+	}
+	for _, name := range operationNames {
+		tabled[name] = true
+	}
+	methods := reflect.TypeFor[*queue.Queue[int]]()
+	for i := range methods.NumMethod() {
+		name := methods.Method(i).Name
+		_, leftOut := untabled[name]
+		require.True(t, tabled[name] || leftOut, "%s is in no table of calls", name)
+	}
+	for name := range untabled {
+		_, exists := methods.MethodByName(name)
+		require.True(t, exists, "%s is left out, but does not exist", name)
+	}
 }
 
 var errDisagree = errors.New("something moved and there was an error, or neither")
@@ -225,9 +292,12 @@ func TestEachCallReturnsTheErrorOfTheQueuesState(t *testing.T) {
 			}
 			return err
 		}
-		full := queue.ErrFull
-		if c.name == "ForcePut" {
+		full, down := queue.ErrFull, queue.ErrShutdown
+		if c.name == "ForcePut" || c.name == "Requeue" {
 			full = nil
+		}
+		if c.name == "Requeue" {
+			down = nil // as long as items are unfinished
 		}
 		for _, state := range []struct {
 			name  string
@@ -239,8 +309,8 @@ func TestEachCallReturnsTheErrorOfTheQueuesState(t *testing.T) {
 			{"partly filled", 2, false, want(nil, nil)},
 			{"full", 3, false, want(full, nil)},
 			{"shut down and empty", 0, true, want(queue.ErrShutdown, queue.ErrShutdown)},
-			{"shut down and partly filled", 2, true, want(queue.ErrShutdown, nil)},
-			{"shut down and full", 3, true, want(queue.ErrShutdown, nil)},
+			{"shut down and partly filled", 2, true, want(down, nil)},
+			{"shut down and full", 3, true, want(down, nil)},
 		} {
 			t.Run(state.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/boundq/queue"
 	"github.com/stretchr/testify/assert"
@@ -70,6 +71,12 @@ func TestAShutdownForgetsNobody(t *testing.T) {
 			}},
 			{name: "Tasks", run: func(q *queue.Queue[int]) error {
 				for range q.Tasks(background) {
+					return fmt.Errorf("an item out of nowhere")
+				}
+				return queue.ErrShutdown
+			}},
+			{name: "Batches", run: func(q *queue.Queue[int]) error {
+				for range q.Batches(background, 3, time.Hour) {
 					return fmt.Errorf("an item out of nowhere")
 				}
 				return queue.ErrShutdown

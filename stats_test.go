@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"strconv"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,6 +122,27 @@ func TestStringShowsTheFiguresAndNeverTheItems(t *testing.T) {
 		require.Regexp(t, "^"+want+` queue \{Len:1 Cap:3 .*Put:1 .*\}$`, q.String())
 		require.NotContains(t, q.String(), "secret")
 	}
+}
+
+func TestAQueueIsPrintedByEveryVerbWithoutItsItemsWhileItIsUsed(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		const secret = 987654321
+		q := o.make(queue.Unbounded)
+		var producers sync.WaitGroup
+		producers.Go(func() { // which the race detector sees, if printing reads the fields
+			for range 1000 {
+				_ = q.TryPut(secret)
+			}
+		})
+		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t", "%80v", "%-80s"} {
+			text := fmt.Sprintf(format, q)
+			require.NotContains(t, text, strconv.Itoa(secret), format)
+			require.Contains(t, text, " queue", format)
+		}
+		producers.Wait()
+		require.Equal(t, q.String(), fmt.Sprintf("%d", q))
+		require.Equal(t, strconv.Quote(q.String()), fmt.Sprintf("%q", q))
+	})
 }
 
 func TestStatsGoesByTheSameNamesInJSONAndInLogs(t *testing.T) {
