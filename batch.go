@@ -342,6 +342,7 @@ func (q *Queue[T]) storeAll(items []T) int {
 			q.store.pushHeap(item)
 			q.store.len++
 			q.queued(1)
+			q.signal() // now: if compare panics over a later item, this one stays
 		}
 		return n
 	}

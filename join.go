@@ -34,6 +34,7 @@ func (q *Queue[T]) markDone(n int) {
 func (q *Queue[T]) finish(n int) {
 	q.unfinished -= int64(n)
 	if q.unfinished == 0 {
+		q.zeros++
 		q.lot.ServeAll(&q.joiners, nil)
 	}
 }
@@ -58,10 +59,11 @@ func (q *Queue[T]) Join(ctx context.Context) error {
 	}
 	q.lot.Lock()
 	var done <-chan struct{}
+	zeros := q.zeros
 	if q.unfinished > 0 {
 		done = q.lot.Done(ctx)
 	}
-	if q.unfinished == 0 {
+	if q.unfinished == 0 || q.zeros != zeros {
 		q.unlock()
 		return nil
 	}

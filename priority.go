@@ -101,6 +101,7 @@ func (q *Queue[T]) pushParked(w *waiter[T]) int {
 		w.Fail("queue: compare called runtime.Goexit")
 		q.lot.Serve(&q.putters, nil)
 		q.admit()
+		q.signal()
 		q.lot.Unlock()
 	})
 	if failed {
@@ -124,6 +125,8 @@ func (q *Queue[T]) popBehind(b *batches[T], n int) {
 		}
 	}, func() {
 		q.store.heap.Undo()
+		q.admit()
+		q.signal()
 		q.lot.Unlock()
 	})
 	if b.failed {

@@ -53,6 +53,7 @@ type Queue[T any] struct {
 	refusing bool // Requeue too is refused: the shutdown was immediate
 
 	unfinished                int64 // may be more than an int of 32 bits holds
+	zeros                     uint  // how often unfinished has become 0
 	maxLen                    int
 	put, done                 uint64
 	dropped, drained          uint64

@@ -1,0 +1,141 @@
+package queue_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/stretchr/testify/require"
+)
+
+// A call that compare ends in its middle has changed the queue all the same: a
+// batch has its first items in, a Get has let blocked Puts in. Ready must be
+// signalled for what changed, and free slots must not be kept from blocked Puts.
+func TestReadyIsSignalledThoughCompareFails(t *testing.T) {
+	batches := map[string]func(q *queue.Queue[int]){
+		"PutBatch":    func(q *queue.Queue[int]) { _, _ = q.PutBatch(background, []int{1, 2}) },
+		"TryPutBatch": func(q *queue.Queue[int]) { _, _ = q.TryPutBatch([]int{1, 2}) },
+	}
+	for way, fail := range failures {
+		for name, put := range batches {
+			t.Run(name+" whose second item's compare "+way, func(t *testing.T) {
+				f := &fuse{left: 0, fail: fail}
+				q := queue.NewPriority(queue.Unbounded, f.compare)
+				ready := q.Ready()
+				_, ended := attempt(func() { put(q) })
+				require.False(t, ended)
+				require.True(t, f.blown)
+				require.Equal(t, 1, q.Len())
+				require.Len(t, ready, 1, "an item is queued, and no signal says so")
+				check(t, q)
+			})
+		}
+	}
+}
+
+// takers take one or two items from a full queue of capacity 2 that others are
+// blocked on.
+var takers = map[string]func(q *queue.Queue[int]){
+	"Get":         func(q *queue.Queue[int]) { _, _ = q.Get(background) },
+	"TryGet":      func(q *queue.Queue[int]) { _, _ = q.TryGet() },
+	"GetBatch":    func(q *queue.Queue[int]) { _, _ = q.GetBatch(background, make([]int, 1)) },
+	"TryGetBatch": func(q *queue.Queue[int]) { _, _ = q.TryGetBatch(make([]int, 1)) },
+	"Tasks": func(q *queue.Queue[int]) {
+		for range q.Tasks(background) {
+			return
+		}
+	},
+	"Batches": func(q *queue.Queue[int]) {
+		for range q.Batches(background, 1, 0) {
+			return
+		}
+	},
+	"Batches that takes what it lets in": func(q *queue.Queue[int]) {
+		for range q.Batches(background, 6, 0) {
+			return
+		}
+	},
+	"Batches that lingers": func(q *queue.Queue[int]) {
+		for range q.Batches(background, 6, time.Second) {
+			return
+		}
+	},
+	"Resize": func(q *queue.Queue[int]) { q.Resize(3) },
+}
+
+// compare fails at each of its calls in turn while a taker runs.
+func TestASlotThatIsFreedAsCompareFailsIsKeptFromNobody(t *testing.T) {
+	for name, take := range takers {
+		for way, fail := range failures {
+			t.Run(name+", compare "+way, func(t *testing.T) {
+				for n := 0; ; n++ {
+					blown := false
+					synctest.Test(t, func(t *testing.T) {
+						f := &fuse{left: -1, fail: fail}
+						q := queue.NewPriority(2, f.compare)
+						defer func() {
+							f.left = -1
+							q.Shutdown(true)
+						}()
+						_, err := q.TryPutBatch([]int{3, 4})
+						require.NoError(t, err)
+						for i := range 4 {
+							go attempt(func() { _ = q.Put(background, i) })
+							synctest.Wait()
+						}
+						ready := q.Ready()
+						<-ready
+						f.left = n
+						go attempt(func() { take(q) })
+						time.Sleep(time.Minute)
+						synctest.Wait()
+						blown = f.blown
+						f.left = -1
+						check(t, q)
+						if s := q.Stats(); s.Len > 0 && s.Got+s.Put > 2 {
+							require.Len(t, ready, 1, "compare fails at call %d: items moved, %d are queued, and no signal says so", n, s.Len)
+						}
+					})
+					if !blown {
+						break
+					}
+				}
+			})
+		}
+	}
+}
+
+// A zeroContext takes the count of unfinished items to zero, and off it again,
+// while Join looks at it.
+type zeroContext struct {
+	context.Context
+	q *queue.Queue[int]
+}
+
+func (c zeroContext) Done() <-chan struct{} {
+	if c.q.TaskDone() == nil {
+		_ = c.q.TryPut(2)
+	}
+	return c.Context.Done()
+}
+
+func TestJoinSeesAZeroThatComesAsItLooksAtItsContext(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.filled(t, 5, 1)
+			ctx, cancel := context.WithCancel(background)
+			defer cancel()
+			returned, err := false, error(nil)
+			go func() {
+				err = q.Join(zeroContext{ctx, q})
+				returned = true
+			}()
+			synctest.Wait()
+			require.True(t, returned, "the count was zero after the call")
+			require.NoError(t, err)
+			require.Zero(t, q.JoinWaiting())
+		})
+	})
+}
