@@ -287,9 +287,7 @@ func (q *Queue[T]) addAll(items []T) (n int) {
 	if q.getters.Head != nil {
 		n = q.handOver(items)
 	}
-	n += q.storeAll(items[n:])
-	q.signal()
-	return n
+	return n + q.storeAll(items[n:])
 }
 
 // handOver gives items to blocked Gets, the longest blocked first: as many as
@@ -337,17 +335,20 @@ func (q *Queue[T]) handOver(items []T) (n int) {
 // it queued. The lock must be held.
 func (q *Queue[T]) storeAll(items []T) int {
 	n := q.room(len(items))
-	if q.store.heap != nil {
+	if n == 0 {
+		return 0
+	}
+	if q.store.heap == nil {
+		q.store.buf.PushBackAll(items[:n])
+		q.store.len += n
+		q.queued(n)
+	} else {
 		for _, item := range items[:n] {
 			q.store.pushHeap(item)
 			q.store.len++
 			q.queued(1)
-			q.signal() // now: if compare panics over a later item, this one stays
 		}
-		return n
 	}
-	q.store.buf.PushBackAll(items[:n])
-	q.store.len += n
-	q.queued(n)
+	q.signal()
 	return n
 }

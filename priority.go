@@ -29,7 +29,10 @@ func NewPriority[T any](capacity int, compare func(a, b T) int) *Queue[T] {
 	}
 	q := New[T](capacity)
 	q.store.heap = heap.New(compare)
-	q.store.unlock = q.lot.Unlock
+	q.store.unlock = func() {
+		q.signal() // the call may have queued or taken items before compare failed
+		q.lot.Unlock()
+	}
 	q.store.setKeep(q.capacity)
 	return q
 }

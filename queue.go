@@ -313,8 +313,11 @@ func (q *Queue[T]) Ready() <-chan struct{} {
 func (q *Queue[T]) Resize(capacity int) {
 	q.lot.Lock()
 	q.setCapacity(capacity)
+	before := q.store.len
 	q.admit()
-	q.signal()
+	if q.store.len > before {
+		q.signal()
+	}
 	q.lot.Unlock()
 }
 
