@@ -287,7 +287,11 @@ func (q *Queue[T]) addAll(items []T) (n int) {
 	if q.getters.Head != nil {
 		n = q.handOver(items)
 	}
-	return n + q.storeAll(items[n:])
+	if queued := q.storeAll(items[n:]); queued > 0 {
+		q.signal()
+		n += queued
+	}
+	return n
 }
 
 // handOver gives items to blocked Gets, the longest blocked first: as many as
@@ -335,20 +339,16 @@ func (q *Queue[T]) handOver(items []T) (n int) {
 // it queued. The lock must be held.
 func (q *Queue[T]) storeAll(items []T) int {
 	n := q.room(len(items))
-	if n == 0 {
-		return 0
-	}
-	if q.store.heap == nil {
-		q.store.buf.PushBackAll(items[:n])
-		q.store.len += n
-		q.queued(n)
-	} else {
+	if q.store.heap != nil {
 		for _, item := range items[:n] {
 			q.store.pushHeap(item)
 			q.store.len++
 			q.queued(1)
 		}
+		return n
 	}
-	q.signal()
+	q.store.buf.PushBackAll(items[:n])
+	q.store.len += n
+	q.queued(n)
 	return n
 }

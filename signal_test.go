@@ -107,6 +107,40 @@ func TestASlotThatIsFreedAsCompareFailsIsKeptFromNobody(t *testing.T) {
 	}
 }
 
+func TestReadyIsNotSignalledForCallsThatMoveNothing(t *testing.T) {
+	ended, cancel := context.WithCancel(background)
+	cancel()
+	idle := map[string]func(q *queue.Queue[int]){
+		"TryPut":                  func(q *queue.Queue[int]) { _ = q.TryPut(3) },
+		"TryPutBatch":             func(q *queue.Queue[int]) { _, _ = q.TryPutBatch([]int{3, 4}) },
+		"PutBatch that blocks":    func(q *queue.Queue[int]) { _, _ = q.PutBatch(background, []int{3, 4}) },
+		"Put that blocks":         func(q *queue.Queue[int]) { _ = q.Put(background, 3) },
+		"Get whose context ended": func(q *queue.Queue[int]) { _, _ = q.Get(ended) },
+		"Peek":                    func(q *queue.Queue[int]) { _, _ = q.Peek() },
+		"Resize to the same":      func(q *queue.Queue[int]) { q.Resize(2) },
+		"Resize to less":          func(q *queue.Queue[int]) { q.Resize(1) },
+		"Resize to more":          func(q *queue.Queue[int]) { q.Resize(3) },
+		"TaskDone":                func(q *queue.Queue[int]) { _ = q.TaskDone() },
+		"an empty batch":          func(q *queue.Queue[int]) { _, _ = q.TryPutBatch(nil) },
+		"a batch without a room":  func(q *queue.Queue[int]) { _, _ = q.TryGetBatch(nil) },
+	}
+	forEachOrder(t, func(t *testing.T, o order) {
+		for name, do := range idle {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					q := o.filled(t, 2, 2)
+					ready := q.Ready()
+					<-ready
+					go do(q)
+					synctest.Wait()
+					require.Empty(t, ready)
+					q.Shutdown(true)
+				})
+			})
+		}
+	})
+}
+
 // A zeroContext takes the count of unfinished items to zero, and off it again,
 // while Join looks at it.
 type zeroContext struct {
