@@ -1,20 +1,21 @@
-package linearizability_test
+package linearizability
 
 import (
 	"context"
+	"iter"
 	"math/rand/v2"
 	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 	"github.com/boundq/queue"
-	. "github.com/boundq/queue/verification/linearizability"
 	"github.com/stretchr/testify/require"
 )
 
-// A target is what is checked: a queue, or one that is wrong on purpose.
+// A target is a queue that is checked: the real one, or one that is wrong on purpose.
 type target interface {
 	Put(ctx context.Context, item Item) error
 	Get(ctx context.Context) (Item, error)
@@ -24,6 +25,11 @@ type target interface {
 	Peek() (Item, error)
 	PutBatch(ctx context.Context, items []Item) (n int, err error)
 	GetBatch(ctx context.Context, dst []Item) (n int, err error)
+	TryPutBatch(items []Item) (n int, err error)
+	TryGetBatch(dst []Item) (n int, err error)
+	Requeue(item Item) error
+	Ready() <-chan struct{}
+	Batches(ctx context.Context, size int, linger time.Duration) iter.Seq[[]Item]
 	TaskDone() error
 	TaskDoneN(n int) error
 	Join(ctx context.Context) error
@@ -34,10 +40,11 @@ type target interface {
 }
 
 // A planned call is one that a client is to make. Its context can be cancelled
-// if cancel is not nil.
+// unless cancel is nil.
 type planned struct {
 	Input
-	items  []Item // of PutBatch
+	items  []Item // of PutBatch and TryPutBatch
+	turns  int    // of Batches, after which the client breaks out
 	ctx    context.Context
 	cancel context.CancelFunc
 }
@@ -49,10 +56,11 @@ type client struct {
 	history []porcupine.Operation
 }
 
-// A recorder runs clients on one queue and notes what they see.
+// A recorder runs clients on one queue and records what they see.
 type recorder struct {
 	q       target
 	clock   atomic.Int64
+	turns   atomic.Int64
 	clients []*client
 }
 
@@ -63,8 +71,8 @@ func yield() {
 	}
 }
 
-// A yieldingContext lets others run where the queue looks at it: just before the
-// queue is locked, and just after a call has begun to wait.
+// A yieldingContext lets others run where the queue consults it: just before the
+// queue is locked, before a call blocks, and after it has left its wait queue.
 type yieldingContext struct{ context.Context }
 
 func (c yieldingContext) Err() error {
@@ -77,7 +85,7 @@ func (c yieldingContext) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
-// plan makes up the calls of the clients.
+// plan returns clients with random calls.
 func plan(random *rand.Rand) (clients []*client) {
 	item, batch := Item(0), 0
 	calls := 0
@@ -100,7 +108,7 @@ func planCall(random *rand.Rand, item *Item, batch *int) (p planned) {
 		*item++
 		return *item
 	}
-	switch random.IntN(24) {
+	switch random.IntN(30) {
 	case 0, 1, 2, 3:
 		p.Op, p.Item = Put, next()
 	case 4, 5, 6, 7:
@@ -116,9 +124,13 @@ func planCall(random *rand.Rand, item *Item, batch *int) (p planned) {
 		p.Op, p.N = GetBatch, 2+random.IntN(2)
 	case 12, 13:
 		p.Op = Join
+	case 14, 15, 16:
+		p.Op, p.N, p.Linger, p.turns = Batches, 1+random.IntN(4), random.IntN(3) > 0, 1+random.IntN(3)
+	case 17:
+		p.Op = Await
 	default:
 		waits = false
-		switch random.IntN(12) {
+		switch random.IntN(18) {
 		case 0, 1:
 			p.Op, p.Item = TryPut, next()
 		case 2, 3:
@@ -143,11 +155,24 @@ func planCall(random *rand.Rand, item *Item, batch *int) (p planned) {
 			} else {
 				p.Op, p.Immediate = Shutdown, random.IntN(2) == 0
 			}
+		case 12, 13:
+			p.Op = TryPutBatch
+			*batch++
+			p.Batch = *batch
+			for range 2 + random.IntN(2) {
+				p.items = append(p.items, next())
+			}
+		case 14:
+			p.Op, p.N = TryGetBatch, 2+random.IntN(2)
+		case 15:
+			p.Op, p.Item = Requeue, next()
+		case 16, 17:
+			p.Op = Receive
 		}
 	}
 	if waits {
 		p.ctx = context.Background()
-		if p.Op == Join || random.IntN(4) > 0 {
+		if p.Op == Join || p.Op == Await || random.IntN(4) > 0 {
 			p.Ctx = Within
 			ctx, cancel := context.WithCancel(p.ctx)
 			p.ctx, p.cancel = yieldingContext{ctx}, cancel
@@ -191,8 +216,8 @@ func (r *recorder) run(t *testing.T, random *rand.Rand) (history []porcupine.Ope
 	}()
 	close(start)
 
-	// The last client is the recorder itself: it notes which calls wait when all
-	// has come to rest, and then lets one go on.
+	// The last client is the recorder itself: it notes which calls are blocked
+	// when all is at rest, and then lets time pass, or one of them proceed.
 	self := &client{}
 	for rests := 0; ; rests++ {
 		synctest.Wait()
@@ -206,7 +231,11 @@ func (r *recorder) run(t *testing.T, random *rand.Rand) (history []porcupine.Ope
 		if len(parked) == 0 {
 			break
 		}
-		require.Less(t, rests, 100, "calls wait that were cancelled or shut down")
+		require.Less(t, rests, 100, "calls are blocked that were cancelled or shut down")
+		if random.IntN(2) == 0 {
+			r.tick(self)
+			continue
+		}
 		c := parked[random.IntN(len(parked))]
 		if cancel := c.calls[c.current].cancel; cancel != nil {
 			cancel()
@@ -226,8 +255,8 @@ func (r *recorder) run(t *testing.T, random *rand.Rand) (history []porcupine.Ope
 		for _, o := range c.history {
 			o.ClientId = id
 			// The steps of a batch overlap: each has a lane of its own in the picture.
-			if in := o.Input.(Input); in.Op == PutBatch && in.Index > 0 {
-				o.ClientId = len(r.clients) + in.Index + 3*(in.Batch-1)
+			if in := o.Input.(Input); in.Batch > 0 && in.Index > 0 {
+				o.ClientId = len(r.clients) + in.Index + 5*(in.Batch-1)
 			}
 			history = append(history, o)
 		}
@@ -239,8 +268,10 @@ func whileParked(op Op) Op {
 	switch op {
 	case Put, PutBatch:
 		return ParkedPut
-	case Get, GetBatch:
+	case Get, GetBatch, Batches:
 		return ParkedGet
+	case Await:
+		return ParkedAwait
 	default:
 		return ParkedJoin
 	}
@@ -253,10 +284,83 @@ func (r *recorder) work(c *client) {
 	}
 }
 
+// linger is that of all loops that have one.
+const linger = time.Second
+
+// tick lets time pass in which one turn can end by its linger, or two: one that
+// began within that time as well.
+func (r *recorder) tick(c *client) {
+	o := porcupine.Operation{Call: r.clock.Add(1), Input: Input{Op: Tick}, Output: Output{}}
+	time.Sleep(linger * 3 / 2)
+	synctest.Wait()
+	o.Return = r.clock.Add(1)
+	c.history = append(c.history, o, o)
+}
+
+// loop runs a loop over Batches and notes each turn.
+func (r *recorder) loop(c *client, p planned) {
+	p.Batch = 1000 + int(r.turns.Add(1))
+	began, inHand, broke := r.clock.Add(1), 0, false
+	turn := func(items []Item) {
+		ended := r.clock.Add(1)
+		note := func(in Input, out Output) {
+			c.history = append(c.history, porcupine.Operation{Call: began, Return: ended, Input: in, Output: out})
+		}
+		in := p.Input
+		if inHand > 0 {
+			in.Op, in.N, in.Leaves = Mark, inHand, items == nil && (broke || p.ctx.Err() != nil)
+			note(in, Output{})
+			in = p.Input
+		}
+		in.Op = Take
+		for i, item := range items {
+			in.Index, in.Last = i, i == p.N-1 || !p.Linger && i == len(items)-1
+			note(in, Output{Items: string([]byte{byte(item)})})
+		}
+		switch {
+		case items == nil && !broke:
+			in.Op = End
+			note(in, Output{})
+		case items != nil && !in.Last:
+			in.Op, in.Index = Cut, len(items)
+			note(in, Output{})
+		}
+		inHand = len(items)
+	}
+	wait := time.Duration(0)
+	if p.Linger {
+		wait = linger
+	}
+	for items := range r.q.Batches(p.ctx, p.N, wait) {
+		turn(items)
+		yield()
+		if p.turns--; p.turns == 0 {
+			broke = true
+		}
+		began = r.clock.Add(1)
+		p.Batch = 1000 + int(r.turns.Add(1))
+		if broke {
+			break
+		}
+	}
+	turn(nil)
+}
+
 // call makes a call and notes it.
 func (r *recorder) call(c *client, p planned) {
-	if p.cancel != nil && p.ctx.Err() != nil {
+	if p.cancel != nil && p.ctx.Err() != nil && p.Op != Await {
 		p.Ctx = Before
+	}
+	var ready <-chan struct{}
+	switch p.Op {
+	case Batches:
+		r.loop(c, p)
+		return
+	case Receive, Await:
+		o := porcupine.Operation{Call: r.clock.Add(1), Input: Input{Op: Ready}, Output: Output{}}
+		ready = r.q.Ready()
+		o.Return = r.clock.Add(1)
+		c.history = append(c.history, o)
 	}
 	o := porcupine.Operation{Call: r.clock.Add(1)}
 	var out Output
@@ -297,11 +401,36 @@ func (r *recorder) call(c *client, p planned) {
 		out.N = r.q.Len()
 	case Stats:
 		s := r.q.Stats()
-		out.Stats = Figures{s.Len, s.Cap, s.Unfinished, s.Shutdown}
+		out.Stats = Figures{
+			Len: s.Len, Cap: s.Cap, Unfinished: s.Unfinished,
+			Put: int(s.Put), Done: int(s.Done), Dropped: int(s.Dropped), Drained: int(s.Drained), Rejected: int(s.Rejected),
+			Shutdown: s.Shutdown,
+		}
 	case TaskDone:
 		out.Err = r.q.TaskDone()
 	case TaskDoneN:
 		out.Err = r.q.TaskDoneN(p.N)
+	case TryPutBatch:
+		n, out.Err = r.q.TryPutBatch(p.items)
+	case TryGetBatch:
+		dst := make([]Item, p.N)
+		n, out.Err = r.q.TryGetBatch(dst)
+		many(dst[:n])
+	case Requeue:
+		out.Err = r.q.Requeue(p.Item)
+	case Receive:
+		select {
+		case _, out.Signal = <-ready:
+			out.Closed = !out.Signal
+		default:
+		}
+	case Await:
+		select {
+		case _, out.Signal = <-ready:
+			out.Closed = !out.Signal
+		case <-p.ctx.Done():
+			out.Err = p.ctx.Err()
+		}
 	case Join:
 		out.Err = r.q.Join(p.ctx)
 	case Shutdown:
@@ -311,7 +440,7 @@ func (r *recorder) call(c *client, p planned) {
 	}
 	o.Return = r.clock.Add(1)
 	o.Input, o.Output = p.Input, out
-	if p.Op != PutBatch {
+	if p.Op != PutBatch && p.Op != TryPutBatch {
 		c.history = append(c.history, o)
 		return
 	}
@@ -323,7 +452,7 @@ func (r *recorder) call(c *client, p planned) {
 	}
 	if out.Err != nil || n < len(p.items) {
 		in := p.Input
-		in.Index = n
+		in.Index, in.N = n, len(p.items)-n
 		o.Input, o.Output = in, out
 		c.history = append(c.history, o)
 	}

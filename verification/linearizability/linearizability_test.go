@@ -1,4 +1,4 @@
-package linearizability_test
+package linearizability
 
 import (
 	"fmt"
@@ -10,7 +10,6 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/boundq/queue"
-	. "github.com/boundq/queue/verification/linearizability"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 )

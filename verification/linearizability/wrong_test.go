@@ -1,17 +1,18 @@
-package linearizability_test
+package linearizability
 
 import (
 	"context"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"reflect"
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/anishathalye/porcupine"
 	"github.com/boundq/queue"
-	. "github.com/boundq/queue/verification/linearizability"
 	"github.com/stretchr/testify/require"
 )
 
@@ -290,6 +291,265 @@ type resizesToAnother struct{ inner }
 
 func (q resizesToAnother) Resize(capacity int) { q.inner.Resize(capacity + 1) }
 
+type putsABatchInTwoSteps struct{ inner }
+
+func (q putsABatchInTwoSteps) TryPutBatch(items []Item) (n int, err error) {
+	for ; n < len(items); n++ {
+		if err := q.inner.TryPut(items[n]); err != nil {
+			return n, err
+		}
+		gap()
+	}
+	return n, nil
+}
+
+type refusesABatchAsAWhole struct{ inner }
+
+func (q refusesABatchAsAWhole) TryPutBatch(items []Item) (int, error) {
+	if s := q.Stats(); !s.Shutdown && s.Cap > 0 && s.Cap-s.Len < len(items) && s.GetWaiting == 0 {
+		return 0, queue.ErrFull
+	}
+	return q.inner.TryPutBatch(items)
+}
+
+type countsARefusedBatchOnce struct {
+	inner
+	less *int
+}
+
+func (q countsARefusedBatchOnce) TryPutBatch(items []Item) (int, error) {
+	n, err := q.inner.TryPutBatch(items)
+	if err == queue.ErrFull {
+		*q.less += len(items) - n - 1
+	}
+	return n, err
+}
+
+func (q countsARefusedBatchOnce) Stats() queue.Stats {
+	s := q.inner.Stats()
+	s.Rejected -= uint64(*q.less)
+	return s
+}
+
+type takesABatchItemByItem struct{ inner }
+
+func (q takesABatchItemByItem) TryGetBatch(dst []Item) (n int, err error) {
+	for ; n < len(dst); n++ {
+		if dst[n], err = q.TryGet(); err != nil {
+			break
+		}
+		gap()
+	}
+	if n > 0 {
+		err = nil
+	}
+	return n, err
+}
+
+type refusesToRequeue struct{ inner }
+
+func (q refusesToRequeue) Requeue(item Item) error {
+	if err := q.inner.TryPut(item); err != queue.ErrFull {
+		return err
+	}
+	return queue.ErrShutdown
+}
+
+type requeuesAfterAll struct{ inner }
+
+func (q requeuesAfterAll) Requeue(item Item) error {
+	_ = q.inner.Requeue(item)
+	return nil
+}
+
+type dropsToRequeue struct{ inner }
+
+func (q dropsToRequeue) Requeue(item Item) error {
+	if s := q.Stats(); s.Cap > 0 && s.Len >= s.Cap {
+		_, _, err := q.inner.ForcePut(item)
+		return err
+	}
+	return q.inner.Requeue(item)
+}
+
+// Its items are marked done before they are put again, so that Join slips
+// through; the queue says it is not unfinished for a moment.
+type requeuesWithoutCounting struct{ inner }
+
+func (q requeuesWithoutCounting) Requeue(item Item) error {
+	err := q.inner.Requeue(item)
+	if err == nil {
+		gap()
+		_ = q.TaskDone()
+	}
+	return err
+}
+
+type callsEvictionsDrained struct{ inner }
+
+func (q callsEvictionsDrained) Stats() queue.Stats {
+	s := q.inner.Stats()
+	s.Drained = s.Dropped
+	return s
+}
+
+// A loop over batches as programs write it by hand, wrong in the ways in which
+// they do.
+type batchesByHand struct {
+	inner
+	collect func(ctx context.Context, q inner, first Item, size int, wait time.Duration) []Item
+}
+
+func (q batchesByHand) Batches(ctx context.Context, size int, wait time.Duration) iter.Seq[[]Item] {
+	return func(yield func([]Item) bool) {
+		for {
+			first, err := q.inner.Get(ctx)
+			if err != nil {
+				return
+			}
+			items := q.collect(ctx, q.inner, first, size, wait)
+			ok := items == nil || yield(items)
+			_ = q.TaskDoneN(len(items))
+			if !ok {
+				return
+			}
+		}
+	}
+}
+
+// upTo collects with Get, for which a newcomer may be first.
+func upTo(ctx context.Context, q inner, first Item, size int, wait func() (context.Context, context.CancelFunc)) (items []Item, err error) {
+	items = []Item{first}
+	for len(items) < size && err == nil {
+		ctx, cancel := wait()
+		var item Item
+		if item, err = q.Get(ctx); err == nil {
+			items = append(items, item)
+		}
+		cancel()
+	}
+	return items, err
+}
+
+type splitsATrickle struct{ batchesByHand }
+
+func newSplitsATrickle(q inner) target {
+	return splitsATrickle{batchesByHand{q, func(ctx context.Context, q inner, first Item, size int, wait time.Duration) []Item {
+		ctx, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		items, _ := upTo(ctx, q, first, size, func() (context.Context, context.CancelFunc) { return ctx, func() {} })
+		return items
+	}}}
+}
+
+type restartsItsLinger struct{ batchesByHand }
+
+func newRestartsItsLinger(q inner) target {
+	return restartsItsLinger{batchesByHand{q, func(ctx context.Context, q inner, first Item, size int, wait time.Duration) []Item {
+		items, _ := upTo(ctx, q, first, size, func() (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, wait) })
+		return items
+	}}}
+}
+
+type dropsABatchWhenCancelled struct{ batchesByHand }
+
+func newDropsABatchWhenCancelled(q inner) target {
+	return dropsABatchWhenCancelled{batchesByHand{q, func(ctx context.Context, q inner, first Item, size int, wait time.Duration) []Item {
+		items, err := upTo(ctx, q, first, size, func() (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, wait) })
+		if err == context.Canceled {
+			return nil
+		}
+		return items
+	}}}
+}
+
+// A loop that is right in all that follows but in one thing.
+type changedBatches struct {
+	inner
+	size   func(size int) int
+	linger func(linger time.Duration) time.Duration
+	twice  bool // marks each batch done twice
+}
+
+func (q changedBatches) Batches(ctx context.Context, size int, linger time.Duration) iter.Seq[[]Item] {
+	return func(yield func([]Item) bool) {
+		for items := range q.inner.Batches(ctx, q.size(size), q.linger(linger)) {
+			ok := yield(items)
+			if q.twice {
+				_ = q.TaskDoneN(len(items))
+			}
+			if !ok {
+				return
+			}
+		}
+	}
+}
+
+func same[T any](x T) T { return x }
+
+type yieldsTooFew struct{ changedBatches }
+
+func newYieldsTooFew(q inner) target {
+	return yieldsTooFew{changedBatches{q, func(int) int { return 1 }, same[time.Duration], false}}
+}
+
+type yieldsTooSoon struct{ changedBatches }
+
+func newYieldsTooSoon(q inner) target {
+	return yieldsTooSoon{changedBatches{q, same[int], func(time.Duration) time.Duration { return 0 }, false}}
+}
+
+type lingersTooLong struct{ changedBatches }
+
+func newLingersTooLong(q inner) target {
+	return lingersTooLong{changedBatches{q, same[int], func(d time.Duration) time.Duration { return 2 * d }, false}}
+}
+
+type marksABatchTwice struct{ changedBatches }
+
+func newMarksABatchTwice(q inner) target {
+	return marksABatchTwice{changedBatches{q, same[int], same[time.Duration], true}}
+}
+
+// One signal must do for all items that are queued.
+type signalsOnce struct{ inner }
+
+func (q signalsOnce) TryGet() (Item, error) {
+	item, err := q.inner.TryGet()
+	if err == nil {
+		select {
+		case <-q.inner.Ready():
+		default:
+		}
+	}
+	return item, err
+}
+
+type signalsForNothing struct{ inner }
+
+func (q signalsForNothing) Ready() <-chan struct{} {
+	ready := make(chan struct{}, 1)
+	ready <- struct{}{}
+	return ready
+}
+
+type neverClosesReady struct{ inner }
+
+func (q neverClosesReady) Ready() <-chan struct{} {
+	if q.Stats().Shutdown {
+		return nil
+	}
+	return q.inner.Ready()
+}
+
+type closesReadyAtOnce struct{ inner }
+
+func (q closesReadyAtOnce) Ready() <-chan struct{} {
+	ready := make(chan struct{})
+	close(ready)
+	return ready
+}
+
 type oldestFirst struct{ inner }
 
 type newestFirst struct{ inner }
@@ -308,7 +568,7 @@ func newUnstable(capacity int) target {
 	})}
 }
 
-func TestWrongQueuesAreFoundOut(t *testing.T) {
+func TestWrongQueuesAreNotLinearizable(t *testing.T) {
 	q := func(capacity int) inner { return newQueue(FIFO, capacity) }
 	for _, wrong := range []struct {
 		order Order
@@ -339,6 +599,26 @@ func TestWrongQueuesAreFoundOut(t *testing.T) {
 		{FIFO, func(c int) target { return forgetsToLetPutsIn{q(c)} }},
 		{FIFO, func(c int) target { return forgetsJoins{q(c)} }},
 		{FIFO, func(c int) target { return resizesToAnother{q(c)} }},
+		{FIFO, func(c int) target { return putsABatchInTwoSteps{q(c)} }},
+		{FIFO, func(c int) target { return refusesABatchAsAWhole{q(c)} }},
+		{FIFO, func(c int) target { return countsARefusedBatchOnce{q(c), new(int)} }},
+		{FIFO, func(c int) target { return takesABatchItemByItem{q(c)} }},
+		{FIFO, func(c int) target { return refusesToRequeue{q(c)} }},
+		{FIFO, func(c int) target { return requeuesAfterAll{q(c)} }},
+		{FIFO, func(c int) target { return dropsToRequeue{q(c)} }},
+		{FIFO, func(c int) target { return requeuesWithoutCounting{q(c)} }},
+		{FIFO, func(c int) target { return callsEvictionsDrained{q(c)} }},
+		{FIFO, func(c int) target { return newSplitsATrickle(q(c)) }},
+		{FIFO, func(c int) target { return newRestartsItsLinger(q(c)) }},
+		{FIFO, func(c int) target { return newDropsABatchWhenCancelled(q(c)) }},
+		{FIFO, func(c int) target { return newYieldsTooFew(q(c)) }},
+		{FIFO, func(c int) target { return newYieldsTooSoon(q(c)) }},
+		{FIFO, func(c int) target { return newLingersTooLong(q(c)) }},
+		{FIFO, func(c int) target { return newMarksABatchTwice(q(c)) }},
+		{FIFO, func(c int) target { return signalsOnce{q(c)} }},
+		{FIFO, func(c int) target { return signalsForNothing{q(c)} }},
+		{FIFO, func(c int) target { return neverClosesReady{q(c)} }},
+		{FIFO, func(c int) target { return closesReadyAtOnce{q(c)} }},
 		{LIFO, func(c int) target { return oldestFirst{q(c)} }},
 		{FIFO, func(c int) target { return newestFirst{newQueue(LIFO, c)} }},
 		{FIFO, func(c int) target { return leastFirst{newQueue(Priority, c)} }},
