@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -113,6 +114,8 @@ func parseFlags(args []string, w io.Writer) (c config, err error) {
 		return c, fmt.Errorf("-speed %v: must be a number of at least 0", c.speed)
 	case c.duration < 0:
 		return c, fmt.Errorf("-duration %v: must not be negative", c.duration)
+	case c.url != "" && !webSocket(c.url):
+		return c, fmt.Errorf("-url %q: must be the address of a WebSocket, such as wss://api.hyperliquid.xyz/ws", c.url)
 	case c.url != "" && *replay != "":
 		return c, errors.New("-url and -replay: a replay is served by the embedded exchange; give one of them")
 	}
@@ -144,6 +147,12 @@ func parseFlags(args []string, w io.Writer) (c config, err error) {
 	}
 	c.coins, err = parseCoins(*coins, c.replay)
 	return c, err
+}
+
+// webSocket reports whether an address can be that of a WebSocket.
+func webSocket(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host != "" && slices.Contains([]string{"ws", "wss", "http", "https"}, u.Scheme)
 }
 
 // parseCoins splits a list of coins. All must be in the capture, if there is

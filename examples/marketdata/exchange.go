@@ -14,16 +14,35 @@ import (
 
 const (
 	replayed    = 30              // trades of a coin that each subscription starts with
-	endOfTrades = "end of trades" // the reason with which an exchange closes that has no more
+	endOfTrades = "end of trades" // the reason for closing the connection when the source has ended
 )
 
-// A source calls publish with one frame's trades after another, all of one coin
-// each, until there are no more (nil) or publish fails (its error).
-type source func(ctx context.Context, publish func(trades []wireTrade) error) error
+// A message is sent to the clients that subscribed to its coin's trades.
+type message struct {
+	coin   string            // empty: to all clients
+	text   []byte            // as it is sent
+	trades []json.RawMessage // in text, if it is a frame of trades
+}
+
+// newTrades returns a frame of trades of a coin.
+func newTrades[T any](coin string, trades []T) (m message, err error) {
+	m.coin = coin
+	m.trades = make([]json.RawMessage, len(trades))
+	for i, t := range trades {
+		if m.trades[i], err = json.Marshal(t); err != nil {
+			return m, err
+		}
+	}
+	m.text, err = newFrame(channelTrades, m.trades)
+	return m, err
+}
+
+// A source calls publish with one message after another, until there are no
+// more, or publish returns an error, which the source returns.
+type source func(ctx context.Context, publish func(message) error) error
 
 // An exchange serves a source's trades over a WebSocket on the loopback. It
-// publishes no faster than its clients read, so that what holds them up is felt
-// here: the end of the line of backpressure.
+// publishes no faster than its clients read, so backpressure reaches the source.
 type exchange struct {
 	url    string
 	server *http.Server
@@ -35,8 +54,8 @@ type exchange struct {
 
 	mu      sync.Mutex
 	clients map[*client]struct{}
-	recent  map[string][]wireTrade // the last trades of each coin
-	changed chan struct{}          // closed and replaced at each subscription
+	recent  map[string][]json.RawMessage // the last trades of each coin
+	changed chan struct{}                // closed and replaced at each subscription
 }
 
 // A client is a connection and the coins that it subscribed to.
@@ -67,7 +86,7 @@ func startExchange(src source) (*exchange, error) {
 		stop:    stop,
 		ended:   make(chan struct{}),
 		clients: make(map[*client]struct{}),
-		recent:  make(map[string][]wireTrade),
+		recent:  make(map[string][]json.RawMessage),
 		changed: make(chan struct{}),
 	}
 	e.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,7 +96,7 @@ func startExchange(src source) (*exchange, error) {
 	})}
 	go func() { _ = e.server.Serve(listener) }()
 	e.running.Go(func() {
-		e.err = src(ctx, func(trades []wireTrade) error { return e.publish(ctx, trades) })
+		e.err = src(ctx, func(m message) error { return e.publish(ctx, m) })
 		close(e.ended)
 		e.disconnect()
 	})
@@ -101,22 +120,18 @@ func (e *exchange) failure() error {
 	}
 }
 
-// publish sends trades of one coin to all that subscribed to it. If nobody did,
-// or all who did are gone, it waits for somebody.
-func (e *exchange) publish(ctx context.Context, trades []wireTrade) error {
-	message, err := newFrame(channelTrades, trades)
-	if err != nil {
-		return err
-	}
+// publish sends a message to all subscribers of its coin. If there are none, or
+// their connections are lost, it blocks until there is one.
+func (e *exchange) publish(ctx context.Context, m message) error {
 	for recorded := false; ; {
-		to, changed := e.subscribers(trades[0].Coin)
+		to, changed := e.subscribers(m.coin)
 		if len(to) > 0 && !recorded {
-			e.record(trades)
+			e.record(m)
 			recorded = true
 		}
 		sent := false
 		for _, c := range to {
-			if c.send(ctx, message) == nil {
+			if c.send(ctx, m.text) == nil {
 				sent = true
 			}
 		}
@@ -131,23 +146,25 @@ func (e *exchange) publish(ctx context.Context, trades []wireTrade) error {
 	}
 }
 
-// record keeps the last trades of a coin for those who subscribe to it later.
-// It comes before the writing: a client that subscribes in between gets them.
-func (e *exchange) record(trades []wireTrade) {
+// record keeps the last trades of a coin for clients that subscribe to it later.
+// It is called before the message is sent, for clients that subscribe meanwhile.
+func (e *exchange) record(m message) {
+	if m.coin == "" {
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	coin := trades[0].Coin
-	all := slices.Concat(e.recent[coin], trades)
-	e.recent[coin] = slices.Clone(all[max(len(all)-replayed, 0):])
+	all := slices.Concat(e.recent[m.coin], m.trades)
+	e.recent[m.coin] = slices.Clone(all[max(len(all)-replayed, 0):])
 }
 
-// subscribers returns who subscribed to coin, and a channel that is closed when
-// somebody else does.
+// subscribers returns the subscribers of a coin, or all if it is empty, and a
+// channel that is closed at the next subscription.
 func (e *exchange) subscribers(coin string) (to []*client, changed <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c := range e.clients {
-		if c.coins[coin] {
+		if c.coins[coin] || coin == "" && len(c.coins) > 0 {
 			to = append(to, c)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -19,11 +20,11 @@ const (
 	minBackoff     = 250 * time.Millisecond
 	maxBackoff     = 30 * time.Second
 	longestSilence = 30 * time.Second
-	remembered     = 1000 // ids of each coin, to know the repeats by; a subscription repeats 30
 )
 
-// A feed reads trades from an exchange and gives each to put, once. It
-// reconnects for as long as it runs; what it cannot read it counts and logs.
+// A feed reads trades from an exchange and passes each to put, once, numbered in
+// the order of receipt. It reconnects when the connection is lost. Messages and
+// trades that it cannot use are counted and logged.
 type feed struct {
 	url     string
 	coins   []string
@@ -32,28 +33,37 @@ type feed struct {
 	log     *slog.Logger
 
 	received, repeats, bad atomic.Int64
+	misdated               atomic.Int64 // of bad
 
-	seen map[string]*recentIDs
+	started time.Time // for durations, which the wall clock cannot tell: it may be set
+	order   int64     // of the last trade
+	tapes   map[string]*tape
 }
 
 func newFeed(url string, coins []string, log *slog.Logger, put func(trade)) *feed {
-	f := &feed{url: url, coins: coins, put: put, silence: longestSilence, log: log, seen: make(map[string]*recentIDs)}
+	f := &feed{url: url, coins: coins, put: put, silence: longestSilence, log: log,
+		started: time.Now(), tapes: make(map[string]*tape)}
 	for _, coin := range coins {
-		f.seen[coin] = newRecentIDs(remembered)
+		f.tapes[coin] = new(tape)
 	}
 	return f
 }
 
 // run returns when the exchange says that there are no more trades, or when ctx
-// is done; the frame that is being worked on is worked on to its end.
-func (f *feed) run(ctx context.Context) {
+// is done, once it has put the trades of the last message. It returns an error
+// if the exchange refuses the connection, which trying again would not change.
+func (f *feed) run(ctx context.Context) error {
+	defer f.settle()
 	for backoff := minBackoff; ; {
 		before := f.received.Load()
 		err := f.session(ctx)
 		var closed websocket.CloseError
 		if ctx.Err() != nil ||
 			errors.As(err, &closed) && closed.Code == websocket.StatusNormalClosure && closed.Reason == endOfTrades {
-			return
+			return nil
+		}
+		if errors.As(err, new(refusal)) {
+			return err
 		}
 		if f.received.Load() > before {
 			backoff = minBackoff
@@ -64,17 +74,33 @@ func (f *feed) run(ctx context.Context) {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
+}
+
+// A refusal is an exchange's answer to a request that it will not accept later
+// either.
+type refusal struct{ error }
+
+// refused reports whether an HTTP status says so.
+func refused(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return status >= 400 && status < 500
 }
 
 // session connects, subscribes and reads until the connection ends.
 func (f *feed) session(ctx context.Context) error {
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, _, err := websocket.Dial(dialing, f.url, nil)
+	conn, answer, err := websocket.Dial(dialing, f.url, nil)
 	if err != nil {
+		if answer != nil && refused(answer.StatusCode) {
+			return refusal{fmt.Errorf("feed: %s refuses the connection: %w", f.url, err)}
+		}
 		return err
 	}
 	defer func() { _ = conn.CloseNow() }()
@@ -85,15 +111,16 @@ func (f *feed) session(ctx context.Context) error {
 		}
 	}
 
-	var reading atomic.Int64 // when the wait for the next message began, in ns; 0 when there is none
+	var reading atomic.Int64 // when Read was called, in ns since the feed started; negative while it is not running
+	reading.Store(-1)
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	go f.watch(watching, conn, &reading)
 
 	for {
-		reading.Store(time.Now().UnixNano())
+		reading.Store(int64(time.Since(f.started)))
 		_, message, err := conn.Read(ctx)
-		reading.Store(0) // a full queue holds up the feed, but that is not the exchange's silence
+		reading.Store(-1) // while the queue is full, the feed blocks, and the exchange is not silent
 		if err != nil {
 			return err
 		}
@@ -101,23 +128,23 @@ func (f *feed) session(ctx context.Context) error {
 	}
 }
 
-// watch pings an exchange that is silent, and closes the connection of one that
-// stays so. (A deadline for Read would not do: Read closes the connection when
-// its context ends.)
+// watch pings an exchange that is silent, and closes the connection if it stays
+// silent. (A deadline for Read cannot do this: Read closes the connection when
+// its context is done.)
 func (f *feed) watch(ctx context.Context, conn *websocket.Conn, reading *atomic.Int64) {
 	ticker := time.NewTicker(f.silence / 30)
 	defer ticker.Stop()
-	for pinged := int64(0); ; {
+	for pinged := int64(-1); ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
 		since := reading.Load()
-		if since == 0 {
+		if since < 0 {
 			continue
 		}
-		silent := time.Since(time.Unix(0, since))
+		silent := time.Since(f.started) - time.Duration(since)
 		switch {
 		case silent >= 2*f.silence:
 			f.log.Warn("no answer to a ping", "silent", silent.Round(time.Millisecond))
@@ -138,22 +165,23 @@ func send(ctx context.Context, conn *websocket.Conn, r request) error {
 	return conn.Write(ctx, websocket.MessageText, message)
 }
 
-// handle puts a frame's trades.
+// handle puts the trades of a message.
 func (f *feed) handle(message []byte) {
 	var in frame
 	if err := json.Unmarshal(message, &in); err != nil {
-		f.reject("no JSON", message, err)
+		f.reject("not JSON", message, err)
 		return
 	}
 	switch in.Channel {
 	case channelTrades:
-		var trades []json.RawMessage // one by one, so that a bad one costs only itself
-		if err := json.Unmarshal(in.Data, &trades); err != nil {
+		elements, err := in.elements()
+		if err != nil {
 			f.reject("no trades", message, err)
 			return
 		}
-		for _, raw := range trades {
-			f.handleTrade(raw)
+		now := time.Now()
+		for _, e := range elements {
+			f.handleTrade(e, now)
 		}
 	case channelSubscribed, channelPong:
 	case channelError:
@@ -163,30 +191,52 @@ func (f *feed) handle(message []byte) {
 	}
 }
 
-func (f *feed) handleTrade(raw []byte) {
-	var w wireTrade
-	if err := json.Unmarshal(raw, &w); err != nil {
-		f.reject("bad trade", raw, err)
-		return
-	}
-	t, err := w.parse()
+// handleTrade puts a trade that was received now, and one that was held before
+// it, unless they are repeated or misdated.
+func (f *feed) handleTrade(element []byte, now time.Time) {
+	t, err := parseTrade(element)
 	if err != nil {
-		f.reject("bad trade", raw, err)
+		f.reject("bad trade", element, err)
 		return
 	}
-	seen := f.seen[t.coin]
-	switch {
-	case seen == nil:
-		f.reject("a coin that was not asked for", raw, nil)
-	case !seen.add(t.id):
+	tape := f.tapes[t.coin]
+	if tape == nil {
+		f.reject("no subscription to this coin", element, nil)
+		return
+	}
+	if !tape.seen.add(tradeID{t.time.UnixMilli(), t.id}) {
 		f.repeats.Add(1)
-	default:
+		return
+	}
+	f.order++
+	t.order = f.order
+	pass, misdated := tape.next(t, element, now)
+	if misdated != nil {
+		f.rejectDate(misdated)
+	}
+	for _, t := range pass {
 		f.received.Add(1)
 		f.put(t)
 	}
 }
 
-// reject counts and logs what cannot be used.
+// settle rejects the trades that are held: none comes any more that could
+// confirm their date.
+func (f *feed) settle() {
+	for _, tape := range f.tapes {
+		if tape.held != nil {
+			f.rejectDate(tape.held)
+			tape.held = nil
+		}
+	}
+}
+
+func (f *feed) rejectDate(h *heldTrade) {
+	f.misdated.Add(1)
+	f.reject("misdated trade", h.element, nil)
+}
+
+// reject counts and logs a message or a trade that cannot be used.
 func (f *feed) reject(what string, message []byte, err error) {
 	f.bad.Add(1)
 	const shown = 200 // bytes
@@ -194,31 +244,4 @@ func (f *feed) reject(what string, message []byte, err error) {
 		message = message[:shown]
 	}
 	f.log.Warn(what, "message", fmt.Sprintf("%q", message), "error", err)
-}
-
-// recentIDs remembers the ids that were last added to it.
-type recentIDs struct {
-	set  map[int64]struct{}
-	ring []int64
-	next int // the place in ring of the oldest id, once ring is full
-}
-
-func newRecentIDs(size int) *recentIDs {
-	return &recentIDs{set: make(map[int64]struct{}, size), ring: make([]int64, 0, size)}
-}
-
-// add reports whether id is new.
-func (r *recentIDs) add(id int64) bool {
-	if _, ok := r.set[id]; ok {
-		return false
-	}
-	r.set[id] = struct{}{}
-	if len(r.ring) < cap(r.ring) {
-		r.ring = append(r.ring, id)
-		return true
-	}
-	delete(r.set, r.ring[r.next])
-	r.ring[r.next] = id
-	r.next = (r.next + 1) % len(r.ring)
-	return true
 }

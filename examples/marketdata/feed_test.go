@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -35,16 +36,20 @@ func accepting(handle func(ctx context.Context, conn *websocket.Conn)) http.Hand
 	})
 }
 
-// inBubble runs a feed in a bubble, where no time passes while anybody works, and
-// gives each of its connections to handle. The connections are pipes.
-func inBubble(t *testing.T, put func(trade), handle func(ctx context.Context, conn *websocket.Conn), test func(t *testing.T, f *feed)) {
+// inBubble runs a test in a bubble, with a server at ws://exchange that gives
+// each connection to handle. The connections are pipes, which wrap may change.
+func inBubble(t *testing.T, wrap func(net.Conn) net.Conn, handle func(ctx context.Context, conn *websocket.Conn), test func(t *testing.T)) {
 	t.Helper()
 	transport := http.DefaultClient.Transport
 	defer func() { http.DefaultClient.Transport = transport }()
 	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.UnixMilli(base).AddDate(0, 0, 1))) // a bubble's clock starts long before these trades
 		l := pipeListener{make(chan net.Conn), make(chan struct{})}
 		pipes := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 			client, server := net.Pipe()
+			if wrap != nil {
+				server = wrap(server)
+			}
 			l.conn <- server
 			return client, nil
 		}}
@@ -53,7 +58,7 @@ func inBubble(t *testing.T, put func(trade), handle func(ctx context.Context, co
 		defer func() { require.NoError(t, server.Close()) }()
 		defer pipes.CloseIdleConnections()
 		go func() { _ = server.Serve(l) }()
-		test(t, newFeed("ws://exchange", []string{"X"}, quiet, put))
+		test(t)
 	})
 }
 
@@ -66,7 +71,7 @@ func tradesFrame(t *testing.T, n int) string {
 }
 
 func TestWhatTheFeedCannotReadIsCountedAndNeverFatal(t *testing.T) {
-	const good = `{"coin":"X","side":"A","px":"1.5","sz":"2","hash":"0x","time":1700000000000,"tid":7}`
+	const good = `{"coin":"X","side":"A","px":"1.5","sz":"2","hash":"0x","time":1700000000007,"tid":7}`
 	frames := []struct {
 		message            string
 		bad, received, rep int64
@@ -95,7 +100,7 @@ func TestWhatTheFeedCannotReadIsCountedAndNeverFatal(t *testing.T) {
 	})
 	var put []trade
 	f := newFeed(url, []string{"X"}, quiet, func(t trade) { put = append(put, t) })
-	f.run(t.Context())
+	require.NoError(t, f.run(t.Context()))
 	for _, f := range frames {
 		bad, received, repeats = bad+f.bad, received+f.received, repeats+f.rep
 	}
@@ -107,7 +112,7 @@ func TestWhatTheFeedCannotReadIsCountedAndNeverFatal(t *testing.T) {
 
 func TestTheFeedPingsASilentExchangeAndLeavesADeadOne(t *testing.T) {
 	var connections, pings atomic.Int64
-	inBubble(t, func(trade) {}, func(ctx context.Context, conn *websocket.Conn) {
+	inBubble(t, nil, func(ctx context.Context, conn *websocket.Conn) {
 		_, _, _ = conn.Read(ctx) // the subscription, as a pipe keeps nothing
 		if connections.Add(1) == 3 {
 			_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
@@ -123,9 +128,10 @@ func TestTheFeedPingsASilentExchangeAndLeavesADeadOne(t *testing.T) {
 				_ = conn.Write(ctx, websocket.MessageText, []byte(`{"channel":"pong"}`))
 			}
 		}
-	}, func(t *testing.T, f *feed) {
+	}, func(t *testing.T) {
+		f := newFeed("ws://exchange", []string{"X"}, quiet, func(trade) {})
 		start := time.Now()
-		f.run(t.Context())
+		require.NoError(t, f.run(t.Context()))
 		require.EqualValues(t, 3, connections.Load())
 		require.EqualValues(t, 4, pings.Load(), "two that were answered, one that was not, and one on the second connection")
 		require.Zero(t, f.bad.Load())
@@ -137,7 +143,7 @@ func TestTheFeedPingsASilentExchangeAndLeavesADeadOne(t *testing.T) {
 func TestWaitingForRoomIsNotSilence(t *testing.T) {
 	var pings atomic.Int64
 	put := func(trade) { time.Sleep(4 * longestSilence) }
-	inBubble(t, put, func(ctx context.Context, conn *websocket.Conn) {
+	inBubble(t, nil, func(ctx context.Context, conn *websocket.Conn) {
 		go func() {
 			for {
 				_, message, err := conn.Read(ctx)
@@ -152,8 +158,9 @@ func TestWaitingForRoomIsNotSilence(t *testing.T) {
 		_ = conn.Write(ctx, websocket.MessageText, []byte(tradesFrame(t, 1)))
 		_ = conn.Write(ctx, websocket.MessageText, []byte(tradesFrame(t, 2)))
 		_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
-	}, func(t *testing.T, f *feed) {
-		f.run(t.Context())
+	}, func(t *testing.T) {
+		f := newFeed("ws://exchange", []string{"X"}, quiet, put)
+		require.NoError(t, f.run(t.Context()))
 		require.EqualValues(t, 2, f.received.Load(), "the connection was given up")
 		require.Zero(t, pings.Load())
 	})
@@ -162,18 +169,32 @@ func TestWaitingForRoomIsNotSilence(t *testing.T) {
 func TestRunEndsWithItsContextThoughNobodyListens(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	newFeed("ws://127.0.0.1:1", []string{"X"}, quiet, func(trade) {}).run(ctx)
+	require.NoError(t, newFeed("ws://127.0.0.1:1", []string{"X"}, quiet, func(trade) {}).run(ctx))
 	require.Error(t, ctx.Err())
 }
 
-func TestRecentIDsForgetsTheOldestOnly(t *testing.T) {
-	r := newRecentIDs(3)
-	for id := range int64(10) {
-		require.True(t, r.add(id))
-		for recent := max(0, id-2); recent <= id; recent++ {
-			require.False(t, r.add(recent))
+func TestARefusalEndsTheFeedAndATroubleOfTheMomentDoesNot(t *testing.T) {
+	for status, want := range map[int]bool{400: true, 401: true, 403: true, 404: true, 410: true, 451: true, 408: false, 425: false, 429: false, 500: false, 503: false} {
+		var asked atomic.Int64
+		answers := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if asked.Add(1) == 1 {
+				w.WriteHeader(status)
+				return
+			}
+			accepting(func(_ context.Context, conn *websocket.Conn) {
+				_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
+			}).ServeHTTP(w, r)
+		})
+		server := httptest.NewServer(answers)
+		err := newFeed("ws"+strings.TrimPrefix(server.URL, "http"), []string{"X"}, quiet, func(trade) {}).run(t.Context())
+		server.Close()
+		if want {
+			require.ErrorContains(t, err, "refuses the connection")
+			require.ErrorContains(t, err, strconv.Itoa(status))
+			require.EqualValues(t, 1, asked.Load())
+		} else {
+			require.NoError(t, err)
+			require.EqualValues(t, 2, asked.Load())
 		}
 	}
-	require.True(t, r.add(0))
-	require.Len(t, r.set, 3)
 }

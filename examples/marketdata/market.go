@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"time"
 )
 
@@ -16,8 +15,8 @@ const (
 	burst      = 500 * time.Millisecond
 )
 
-// madeUpTrades returns a source of trades that nobody made: prices walk at
-// random, and every few seconds a burst comes.
+// madeUpTrades returns a source of invented trades: prices walk at random, and
+// every few seconds there is a burst.
 func madeUpTrades(coins []string) source {
 	cents := make([]int64, len(coins))
 	for i, coin := range coins {
@@ -30,7 +29,7 @@ func madeUpTrades(coins []string) source {
 			cents[i] = 15_000
 		}
 	}
-	return func(ctx context.Context, publish func([]wireTrade) error) error {
+	return func(ctx context.Context, publish func(message) error) error {
 		ticker := time.NewTicker(marketTick)
 		defer ticker.Stop()
 		start := time.Now()
@@ -53,7 +52,11 @@ func madeUpTrades(coins []string) source {
 					trades[j] = madeUpTrade(coin, id, now.UnixMilli(), cents[i])
 					id++
 				}
-				if err := publish(trades); err != nil {
+				m, err := newTrades(coin, trades)
+				if err != nil {
+					return err
+				}
+				if err := publish(m); err != nil {
 					return err
 				}
 			}
@@ -71,8 +74,7 @@ func madeUpTrade(coin string, id, ms, cents int64) wireTrade {
 		Side:  side,
 		Price: fmt.Sprintf("%d.%02d", cents/100, cents%100),
 		Size:  fmt.Sprintf("0.%05d", 1+rand.IntN(99_999)),
-		Hash:  "0x" + strconv.FormatInt(id, 16),
 		Time:  ms,
-		ID:    id,
+		ID:    &id,
 	}
 }

@@ -37,7 +37,7 @@ func (p *pipeline) figures() figures {
 	return figures{
 		Received:   p.feed.received.Load(),
 		Processed:  p.processed.Load(),
-		Dropped:    p.dropped.Load(),
+		Dropped:    p.dropped(),
 		Stored:     p.stored.Load(),
 		Depth:      s.Len,
 		Capacity:   s.Cap,

@@ -22,8 +22,10 @@ type pipeline struct {
 	bars   *bars
 	upsert func(bars []bar) (stored int, err error)
 
-	processed, dropped, drained atomic.Int64
-	stored                      atomic.Int64 // bars
+	processed, drained atomic.Int64
+	evicted            atomic.Int64 // or refused, because the queue was full
+	late               atomic.Int64
+	stored             atomic.Int64 // bars
 
 	mu      sync.Mutex   // guards settings and workers
 	workers *pool        // while the pipeline runs
@@ -67,7 +69,7 @@ func (p *pipeline) run(stop, now context.Context) error {
 	built := make(chan struct{})
 	go func() { flushed <- p.flush(built, halt) }()
 
-	p.feed.run(feeding)
+	refused := p.feed.run(feeding)
 	p.queue.Shutdown(false)   // no more trades; the workers' loops end when none is left
 	_ = p.queue.Join(working) // all that came is merged into bars, or is not to be
 	halt()                    // nothing is left to halt: drains nothing
@@ -75,7 +77,7 @@ func (p *pipeline) run(stop, now context.Context) error {
 	p.employ(nil)
 	workers.wait()
 	close(built)
-	return <-flushed
+	return errors.Join(refused, <-flushed)
 }
 
 // employ makes workers those whose number the settings say; nil if their number
@@ -117,6 +119,9 @@ func (p *pipeline) current() settings {
 	return p.settings
 }
 
+// dropped returns how many trades the pipeline received and gave up by itself.
+func (p *pipeline) dropped() int64 { return p.evicted.Load() + p.late.Load() }
+
 // put puts a trade into the queue, or drops one, as the overflow policy says.
 // It is called by the feed.
 func (p *pipeline) put(t trade) {
@@ -125,11 +130,11 @@ func (p *pipeline) put(t trade) {
 	case dropOldest:
 		var evicted bool
 		if _, evicted, err = p.queue.ForcePut(t); evicted {
-			p.dropped.Add(1)
+			p.evicted.Add(1)
 		}
 	case dropNewest:
 		if err = p.queue.TryPut(t); errors.Is(err, queue.ErrFull) {
-			p.dropped.Add(1)
+			p.evicted.Add(1)
 			return
 		}
 	default:
@@ -152,8 +157,11 @@ func (p *pipeline) work(ctx context.Context) {
 			case <-ctx.Done():
 			}
 		}
-		p.bars.add(t)
-		p.processed.Add(1)
+		if p.bars.add(t) {
+			p.processed.Add(1)
+		} else {
+			p.late.Add(1)
+		}
 	}
 }
 

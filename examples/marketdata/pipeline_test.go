@@ -51,9 +51,13 @@ func newBed(t *testing.T, serve func(b *bed, publish func([]wireTrade) error) er
 	b := &bed{}
 	ready := make(chan struct{})
 	var err error
-	b.exchange, err = startExchange(func(_ context.Context, publish func([]wireTrade) error) error {
+	b.exchange, err = startExchange(func(_ context.Context, publish func(message) error) error {
 		<-ready
-		return serve(b, publish)
+		return serve(b, func(trades []wireTrade) error {
+			m, err := newTrades(trades[0].Coin, trades)
+			require.NoError(t, err)
+			return publish(m)
+		})
 	})
 	require.NoError(t, err)
 	t.Cleanup(b.exchange.close)
@@ -103,7 +107,7 @@ func trades(from, n int) []wireTrade {
 	for i := range all {
 		id := int64(from + i)
 		all[i] = wireTrade{Coin: "X", Side: "B", Price: decimal.New(id+100, -1).String(), Size: "0.1",
-			Time: 1_700_000_000_000 + id, ID: id}
+			Time: base + id, ID: &id}
 	}
 	return all
 }
@@ -157,7 +161,7 @@ func TestEveryTradeIsProcessedOrDropped(t *testing.T) {
 		t.Run(overflow, func(t *testing.T) {
 			b := newBed(t, func(_ *bed, publish func([]wireTrade) error) error { return publishAll(publish, n) },
 				append(slow, "-overflow", overflow, "-capacity", "100")...)
-			go b.hurry(func(queue.Stats) bool { return b.dropped.Load() > 0 })
+			go b.hurry(func(queue.Stats) bool { return b.dropped() > 0 })
 			s := b.end(t)
 			require.EqualValues(t, n, s.Received)
 			require.Equal(t, s.Received, s.Processed+s.Dropped)
@@ -175,7 +179,7 @@ func TestAFailingStoreStopsThePipelineWithItsError(t *testing.T) {
 	b := newBed(t, func(_ *bed, publish func([]wireTrade) error) error { return publishAll(publish, 1_000_000) },
 		"-capacity", "10", "-work", "1ms")
 	b.upsert = func([]bar) (int, error) { return 0, broken }
-	require.Equal(t, broken, b.run(t.Context(), t.Context()))
+	require.ErrorIs(t, b.run(t.Context(), t.Context()), broken)
 	s := b.summary(nil)
 	require.Equal(t, s.Received, s.Processed+s.Drained, "what was not processed is accounted for")
 }
@@ -254,71 +258,6 @@ func TestABadChangeChangesNothing(t *testing.T) {
 	require.Equal(t, before, b.current())
 	require.Equal(t, before.capacity, b.queue.Cap())
 	b.end(t)
-}
-
-func TestRecentBarsAreTheLastOnesOfEachCoin(t *testing.T) {
-	b := newBars(time.Second)
-	for _, id := range []int{9_000, 0, 1_000, 10_500, 8_000, 4_000} { // ms; one bar each
-		tr, err := trades(id, 1)[0].parse()
-		require.NoError(t, err)
-		b.add(tr)
-		tr.coin, tr.time = "Y", tr.time.Add(-time.Hour)
-		b.add(tr)
-	}
-	recent := b.recent(7) // those of 4 to 10 s
-	require.Len(t, recent, 2)
-	for coin, shift := range map[string]time.Duration{"X": 0, "Y": -time.Hour} {
-		var starts []int64
-		for _, bar := range recent[coin] {
-			require.Equal(t, coin, bar.coin)
-			starts = append(starts, bar.start.Add(-shift).UnixMilli()-1_700_000_000_000)
-		}
-		require.Equal(t, []int64{4_000, 8_000, 9_000, 10_000}, starts)
-	}
-}
-
-func TestBarsAreTheSameInWhateverOrderTradesCome(t *testing.T) {
-	all := trades(0, 2500)
-	for i := range all { // several in each ms, so that ids decide
-		all[i].Time = 1_700_000_000_000 + int64(i/3)
-	}
-	build := func(order []int) []bar {
-		b := newBars(time.Second)
-		for _, i := range order {
-			tr, err := all[i].parse()
-			require.NoError(t, err)
-			b.add(tr)
-		}
-		return b.changed()
-	}
-	order := make([]int, len(all))
-	for i := range order {
-		order[i] = i
-	}
-	want := build(order)
-	require.Len(t, want, 1)
-	require.Equal(t, "10", want[0].open.String())
-	require.Equal(t, "259.9", want[0].close.String())
-	require.Equal(t, "250", want[0].volume.String())
-	for range 20 {
-		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-		got := build(order)
-		require.Len(t, got, 1)
-		require.True(t, want[0].open.Equal(got[0].open) && want[0].close.Equal(got[0].close) &&
-			want[0].high.Equal(got[0].high) && want[0].low.Equal(got[0].low) &&
-			want[0].volume.Equal(got[0].volume) && want[0].trades == got[0].trades, "%v is not %v", got[0], want[0])
-	}
-}
-
-func TestOnlyBarsThatChangedAreStoredAgain(t *testing.T) {
-	b := newBars(time.Second)
-	tr, err := trades(0, 1)[0].parse()
-	require.NoError(t, err)
-	b.add(tr)
-	require.Len(t, b.changed(), 1)
-	require.Empty(t, b.changed())
-	b.add(tr)
-	require.Len(t, b.changed(), 1)
 }
 
 // program runs this test binary as the program.

@@ -19,7 +19,7 @@ type request struct {
 }
 
 type subscription struct {
-	Type string `json:"type"` // trades
+	Type string `json:"type"` // a channel
 	Coin string `json:"coin"`
 }
 
@@ -37,6 +37,21 @@ type frame struct {
 	Data    json.RawMessage `json:"data,omitempty"`
 }
 
+// errNoList is the error for a frame of trades that are not in a list.
+var errNoList = errors.New("the data are not a list")
+
+// elements returns the trades of a frame, undecoded, so that a bad one costs
+// only itself.
+func (f frame) elements() (elements []json.RawMessage, err error) {
+	if err := json.Unmarshal(f.Data, &elements); err != nil {
+		return nil, err
+	}
+	if elements == nil { // null
+		return nil, errNoList
+	}
+	return elements, nil
+}
+
 func newFrame(channel string, data any) ([]byte, error) {
 	raw, err := json.Marshal(data)
 	if err != nil {
@@ -45,27 +60,27 @@ func newFrame(channel string, data any) ([]byte, error) {
 	return json.Marshal(frame{channel, raw})
 }
 
-// A wireTrade is a trade as it stands in a frame.
+// A wireTrade holds the fields of a trade in a frame that are used. Only coin, time and id
+// together identify it: ids are hashes.
 type wireTrade struct {
-	Coin  string   `json:"coin"`
-	Side  string   `json:"side"` // of the aggressor: B bought, A sold
-	Price string   `json:"px"`
-	Size  string   `json:"sz"`
-	Hash  string   `json:"hash"` // of the transaction, which may hold several trades
-	Time  int64    `json:"time"` // in ms
-	ID    int64    `json:"tid"`
-	Users []string `json:"users,omitempty"` // buyer, seller
+	Coin  string `json:"coin"`
+	Side  string `json:"side"` // of the aggressor: B bought, A sold
+	Price string `json:"px"`
+	Size  string `json:"sz"`
+	Time  int64  `json:"time"` // in ms
+	ID    *int64 `json:"tid"`
 }
 
-// A trade is what goes through the queue.
+// A trade is an item of the queue.
 type trade struct {
 	coin        string
 	id          int64
-	time        time.Time
+	time        time.Time // by the exchange's clock
+	order       int64     // in which the feed received it, from 1
 	price, size decimal.Decimal
 }
 
-// Times outside of these cannot be stored, or are no times of trades.
+// The range of times that can be stored.
 const (
 	minTime = 0
 	maxTime = 253402300799999 // the end of the year 9999, in ms
@@ -74,12 +89,24 @@ const (
 var (
 	errNoCoin = errors.New("no coin")
 	errNoSide = errors.New(`side is neither "B" nor "A"`)
+	errNoID   = errors.New("no tid")
 	errTime   = errors.New("time out of range")
 )
 
-// parse returns the trade, or why it is none.
+// parseTrade returns the trade that an element of a frame holds.
+func parseTrade(element []byte) (trade, error) {
+	var w wireTrade
+	if err := json.Unmarshal(element, &w); err != nil {
+		return trade{}, err
+	}
+	return w.parse()
+}
+
+// parse returns the trade, or an error if a field is missing or out of range.
 func (w wireTrade) parse() (trade, error) {
 	switch {
+	case w.ID == nil:
+		return trade{}, errNoID
 	case w.Coin == "":
 		return trade{}, errNoCoin
 	case w.Side != "B" && w.Side != "A":
@@ -95,11 +122,11 @@ func (w wireTrade) parse() (trade, error) {
 	if err != nil {
 		return trade{}, fmt.Errorf("size: %w", err)
 	}
-	return trade{w.Coin, w.ID, time.UnixMilli(w.Time).UTC(), price, size}, nil
+	return trade{coin: w.Coin, id: *w.ID, time: time.UnixMilli(w.Time).UTC(), price: price, size: size}, nil
 }
 
-// The bars are stored as DECIMAL(38,10). Amounts that leave room for sums of
-// a billion of them are taken; nothing is rounded.
+// The bars are stored as DECIMAL(38,10). An amount may have so many digits that
+// a billion of them can be summed; nothing is rounded.
 const (
 	scale     = 10 // digits after the point
 	precision = 38 // digits in all

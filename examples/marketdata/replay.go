@@ -12,35 +12,38 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // A capture is a file of recorded WebSocket messages, one a line: the time of
-// receipt in ns, a space, and the message as it came. It may be gzipped.
+// receipt in ns, a space, and the message as it was received. It may be gzipped,
+// and its end may be cut off.
 type capture struct {
 	path    string
-	coins   []string // that it has trades of, in the order in which they first come
-	trades  int
-	skipped int // messages that hold no trades
+	coins   []string // in the order in which their trades first come
+	trades  int      // readable or not
+	skipped int      // messages of other channels
 }
 
-// openCapture reads a capture through once, so that the source that plays it
-// has no surprises. It fails if a line has no time of receipt.
+// openCapture reads a capture to its end, so that playing it cannot fail half
+// way. It returns an error if a line has no time of receipt, or if there are no
+// trades.
 func openCapture(path string) (*capture, error) {
 	c := &capture{path: path}
-	err := c.each(func(_ time.Duration, trades []wireTrade) error {
-		if len(trades) == 0 {
+	err := c.each(func(_ time.Duration, recorded []message) error {
+		if len(recorded) == 0 {
 			c.skipped++
 		}
-		c.trades += len(trades)
-		for _, t := range trades {
-			if !slices.Contains(c.coins, t.Coin) {
-				c.coins = append(c.coins, t.Coin)
+		for _, m := range recorded {
+			c.trades += len(m.trades)
+			if m.coin != "" && !slices.Contains(c.coins, m.coin) {
+				c.coins = append(c.coins, m.coin)
 			}
 		}
 		return nil
 	})
-	if err == nil && c.trades == 0 {
+	if err == nil && len(c.coins) == 0 {
 		err = fmt.Errorf("%s: no trades", path)
 	}
 	return c, err
@@ -49,9 +52,9 @@ func openCapture(path string) (*capture, error) {
 // play returns a source of the capture's trades of the given coins, speed times
 // as fast as they were recorded, or as fast as they are read if speed is 0.
 func (c *capture) play(coins []string, speed float64) source {
-	return func(ctx context.Context, publish func([]wireTrade) error) error {
+	return func(ctx context.Context, publish func(message) error) error {
 		start := time.Now()
-		return c.each(func(at time.Duration, trades []wireTrade) error {
+		return c.each(func(at time.Duration, recorded []message) error {
 			if speed > 0 {
 				select {
 				case <-time.After(time.Until(start.Add(time.Duration(float64(at) / speed)))):
@@ -59,17 +62,11 @@ func (c *capture) play(coins []string, speed float64) source {
 					return ctx.Err()
 				}
 			}
-			for _, coin := range coins {
-				var frame []wireTrade
-				for _, t := range trades {
-					if t.Coin == coin {
-						frame = append(frame, t)
-					}
-				}
-				if len(frame) == 0 {
+			for _, m := range recorded {
+				if m.coin != "" && !slices.Contains(coins, m.coin) {
 					continue
 				}
-				if err := publish(frame); err != nil {
+				if err := publish(m); err != nil {
 					return err
 				}
 			}
@@ -78,9 +75,9 @@ func (c *capture) play(coins []string, speed float64) source {
 	}
 }
 
-// each calls f with the trades of each message, none if it holds none, and with
-// the time since the first one.
-func (c *capture) each(f func(at time.Duration, trades []wireTrade) error) (err error) {
+// each calls f with what the exchange sends for each line, and with the time
+// since the first one.
+func (c *capture) each(f func(at time.Duration, recorded []message) error) (err error) {
 	file, err := os.Open(c.path)
 	if err != nil {
 		return err
@@ -91,24 +88,27 @@ func (c *capture) each(f func(at time.Duration, trades []wireTrade) error) (err 
 		return fmt.Errorf("%s: %w", c.path, err)
 	}
 	var first int64
-	for number := 1; ; number++ {
+	for number, begun := 1, false; ; number++ {
 		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) && len(line) == 0 {
-			return nil
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
+		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) // the second if it is gzipped and cut off
+		if err != nil && !last {
 			return fmt.Errorf("%s, line %d: %w", c.path, number, err)
 		}
-		received, message, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
-		ns, err := strconv.ParseInt(string(received), 10, 64)
-		if err != nil {
-			return fmt.Errorf("%s, line %d: no time of receipt in ns", c.path, number)
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			received, text, _ := bytes.Cut(line, []byte(" "))
+			ns, err := strconv.ParseInt(string(received), 10, 64)
+			if err != nil {
+				return fmt.Errorf("%s, line %d: no time of receipt in ns", c.path, number)
+			}
+			if !begun {
+				first, begun = ns, true
+			}
+			if err := f(time.Duration(ns-first), recordedMessages(text)); err != nil {
+				return err
+			}
 		}
-		if number == 1 {
-			first = ns
-		}
-		if err := f(time.Duration(ns-first), recordedTrades(message)); err != nil {
-			return err
+		if last {
+			return nil
 		}
 	}
 }
@@ -126,46 +126,93 @@ func plain(r io.Reader) (*bufio.Reader, error) {
 	return bufio.NewReader(unpacked), nil
 }
 
-// recordedTrades returns the trades in a message of Hyperliquid's or Binance's,
-// and none if it is another.
-func recordedTrades(message []byte) []wireTrade {
-	var f frame
-	if json.Unmarshal(message, &f) == nil && f.Channel == channelTrades {
-		var trades []wireTrade
-		if json.Unmarshal(f.Data, &trades) != nil {
-			return nil
+// recordedMessages returns what the exchange sends for a recorded message of
+// Hyperliquid's or Binance's: a frame for each coin whose trades it holds, or
+// nothing if it is of another channel. Nothing is judged here: what cannot be
+// read is sent as it is, and the feed counts it as it would with a live exchange.
+func recordedMessages(text []byte) []message {
+	var elements []json.RawMessage
+	var in struct {
+		frame
+		Stream string `json:"stream"` // Binance's
+	}
+	err := json.Unmarshal(text, &in)
+	switch {
+	case err != nil:
+	case in.Channel == channelTrades:
+		elements, err = in.elements()
+	case strings.HasSuffix(in.Stream, "@trade"):
+		elements = make([]json.RawMessage, 1)
+		elements[0], err = binanceTrade(in.Data)
+	case in.Stream != "" || in.Channel != "" && in.Channel != channelError:
+		return nil
+	default:
+		err = errNoChannel
+	}
+	var frames []message
+	if err == nil {
+		frames, err = byCoin(elements)
+	}
+	if err != nil {
+		return []message{{text: text}}
+	}
+	return frames
+}
+
+// errNoChannel is the error for a message that names neither channel nor stream.
+var errNoChannel = errors.New("no channel")
+
+// byCoin returns a frame for each coin that the elements name. An element that
+// names none goes with the one before it; if none of those does either, all
+// clients get it.
+func byCoin(elements []json.RawMessage) (frames []message, err error) {
+	var coins []string
+	of := make(map[string][]json.RawMessage)
+	coin := ""
+	for _, e := range elements {
+		var named struct {
+			Coin string `json:"coin"`
 		}
-		return trades
+		if json.Unmarshal(e, &named) == nil && named.Coin != "" {
+			coin = named.Coin
+		}
+		if of[coin] == nil {
+			coins = append(coins, coin)
+		}
+		of[coin] = append(of[coin], e)
 	}
-	var b binanceMessage
-	if json.Unmarshal(message, &b) == nil && b.Data.Event == "trade" {
-		return []wireTrade{b.Data.wire()}
+	for _, coin := range coins {
+		m, err := newTrades(coin, of[coin])
+		if err != nil {
+			return nil, err
+		}
+		frames = append(frames, m)
 	}
-	return nil
+	return frames, nil
 }
 
-// A binanceMessage is one of Binance's combined streams:
+// binanceTrade returns a trade of Binance's, the data of a message of a combined
+// stream, as an element of a frame. Its fields are passed on as they are; their
+// names differ in case only, which decoding into a struct would overlook.
 // https://developers.binance.com/docs/derivatives/usds-margined-futures/websocket-market-streams
-type binanceMessage struct {
-	Stream string       `json:"stream"`
-	Data   binanceTrade `json:"data"`
-}
-
-type binanceTrade struct {
-	Event      string `json:"e"`
-	EventTime  int64  `json:"E"` // named, or encoding/json would take it for e
-	Symbol     string `json:"s"`
-	ID         int64  `json:"t"`
-	Time       int64  `json:"T"` // in ms
-	Price      string `json:"p"`
-	Quantity   string `json:"q"`
-	BuyerMaker bool   `json:"m"` // the buyer's order stood in the book: the aggressor sold
-}
-
-func (b binanceTrade) wire() wireTrade {
-	side := "B"
-	if b.BuyerMaker {
-		side = "A"
+func binanceTrade(data []byte) (element json.RawMessage, err error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return nil, err
 	}
-	return wireTrade{Coin: b.Symbol, Side: side, Price: b.Price, Size: b.Quantity, Time: b.Time, ID: b.ID}
+	side := fields["m"] // the buyer's order was in the book: the aggressor sold
+	switch string(side) {
+	case "true":
+		side = json.RawMessage(`"A"`)
+	case "false":
+		side = json.RawMessage(`"B"`)
+	}
+	return json.Marshal(struct {
+		Coin  json.RawMessage `json:"coin,omitempty"`
+		Side  json.RawMessage `json:"side,omitempty"`
+		Price json.RawMessage `json:"px,omitempty"`
+		Size  json.RawMessage `json:"sz,omitempty"`
+		Time  json.RawMessage `json:"time,omitempty"`
+		ID    json.RawMessage `json:"tid,omitempty"`
+	}{fields["s"], side, fields["p"], fields["q"], fields["T"], fields["t"]})
 }

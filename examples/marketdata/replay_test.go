@@ -3,6 +3,7 @@ package main
 import (
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"io"
 	"os"
 	"path/filepath"
@@ -43,22 +44,45 @@ func TestACaptureIsPlayedAsFastAsAskedFor(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{"BTC", "ETH", "BTCUSDT"}, c.coins)
 		require.Equal(t, 4, c.trades)
-		require.Equal(t, 3, c.skipped)
+		require.Equal(t, 2, c.skipped)
 		for speed, want := range map[float64]time.Duration{0: 0, 1: 3 * time.Second, 2: 1500 * time.Millisecond} {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				var played []wireTrade
-				require.NoError(t, c.play(c.coins, speed)(t.Context(), func(trades []wireTrade) error {
-					played = append(played, trades...)
+				require.NoError(t, c.play(c.coins, speed)(t.Context(), func(m message) error {
+					for _, e := range m.trades {
+						var w wireTrade
+						require.NoError(t, json.Unmarshal(e, &w))
+						require.Equal(t, m.coin, w.Coin)
+						played = append(played, w)
+					}
 					return nil
 				}))
 				require.Equal(t, want, time.Since(start))
 				require.Len(t, played, 4)
-				require.Equal(t, wireTrade{Coin: "BTCUSDT", Side: "A", Price: "61800.30", Size: "0.006", Time: 1723161256321, ID: 3}, played[2])
+				require.Equal(t, wireTrade{Coin: "BTCUSDT", Side: "A", Price: "61800.30", Size: "0.006", Time: 1723161256321, ID: new(int64(3))}, played[2])
 				require.Equal(t, "B", played[3].Side)
 			})
 		}
 	}
+}
+
+func TestAGzippedCaptureMayBeCutOff(t *testing.T) {
+	path := record(t, strings.Repeat(recorded+"\n", 10_000), true)
+	packed, err := os.ReadFile(path)
+	require.NoError(t, err)
+	whole, err := openCapture(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, packed[:len(packed)*3/4], 0o644))
+	cut, err := openCapture(path)
+	require.NoError(t, err)
+	require.Greater(t, cut.trades, whole.trades/2)
+	require.Less(t, cut.trades, whole.trades)
+
+	packed[len(packed)-8] ^= 0xff // the checksum
+	require.NoError(t, os.WriteFile(path, packed, 0o644))
+	_, err = openCapture(path)
+	require.Error(t, err, "a gzipped capture that is damaged")
 }
 
 func TestPlayingEndsWithItsContext(t *testing.T) {
@@ -67,7 +91,7 @@ func TestPlayingEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
 	played := 0
-	err = c.play(c.coins, 1e-6)(ctx, func([]wireTrade) error {
+	err = c.play(c.coins, 1e-6)(ctx, func(message) error {
 		played++
 		return nil
 	})
@@ -96,6 +120,7 @@ func TestAReplayEndsByItselfAndNeedsNoCoins(t *testing.T) {
 	require.NoError(t, run(c, t.Context(), t.Context(), &out, quiet))
 	s := lastLine(t, []byte(out.String()))
 	require.EqualValues(t, 4, s.Processed)
+	require.EqualValues(t, 1, s.Bad, "the message that is no JSON")
 	require.Zero(t, s.Repeats)
 	require.Equal(t, coinSummary{Trades: 2, Volume: "0.013", Open: "61800.3", High: "61800.4", Low: "61800.3", Close: "61800.4"}, s.Coins["BTCUSDT"])
 }
@@ -116,7 +141,7 @@ func TestAmountsAreExactOrRefused(t *testing.T) {
 }
 
 func TestATradeThatIsNoneIsRefused(t *testing.T) {
-	good := wireTrade{Coin: "X", Side: "B", Price: "1", Size: "1", Time: 1_700_000_000_000, ID: 1}
+	good := wireTrade{Coin: "X", Side: "B", Price: "1", Size: "1", Time: base, ID: new(int64(1))}
 	_, err := good.parse()
 	require.NoError(t, err)
 	for name, spoil := range map[string]func(w *wireTrade){
@@ -124,6 +149,7 @@ func TestATradeThatIsNoneIsRefused(t *testing.T) {
 		"side":      func(w *wireTrade) { w.Side = "C" },
 		"price":     func(w *wireTrade) { w.Price = "" },
 		"size":      func(w *wireTrade) { w.Size = "0" },
+		"no id":     func(w *wireTrade) { w.ID = nil },
 		"no time":   func(w *wireTrade) { w.Time = 0 },
 		"late time": func(w *wireTrade) { w.Time = maxTime + 1 },
 	} {
@@ -153,6 +179,9 @@ func TestBadFlagsAreRefusedWithAReason(t *testing.T) {
 		"-replay " + capture + " -coins DOGE":   "no trades of DOGE",
 		"-replay " + capture + " -url ws://x.y": "give one of them",
 		"-capacity x":                           "invalid value",
+		"-url exchange":                         `-url "exchange": must be the address of a WebSocket`,
+		"-url ftp://x.y":                        "must be the address of a WebSocket",
+		"-url ws://":                            "must be the address of a WebSocket",
 	} {
 		_, err := parseFlags(strings.Fields(flags), io.Discard)
 		require.ErrorContains(t, err, want, flags)

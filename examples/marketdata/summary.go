@@ -10,31 +10,35 @@ import (
 	"text/tabwriter"
 )
 
-// A summary says what became of every trade.
+// A summary accounts for every trade.
 type summary struct {
-	Received  int64                  `json:"received"` // repeats not among them
+	Received  int64                  `json:"received"` // without repeats and bad ones
 	Repeats   int64                  `json:"repeats"`
 	Processed int64                  `json:"processed"` // merged into a bar
-	Dropped   int64                  `json:"dropped"`   // for want of room
-	Drained   int64                  `json:"drained"`   // left when the program was stopped at once
-	Bad       int64                  `json:"bad"`       // frames and trades that could not be read
+	Dropped   int64                  `json:"dropped"`   // because the queue was full, or because they were late
+	Late      int64                  `json:"late"`      // of Dropped, trades whose bar had left memory
+	Drained   int64                  `json:"drained"`   // still queued when the program was stopped at once
+	Bad       int64                  `json:"bad"`       // messages and trades that could not be used
+	Misdated  int64                  `json:"misdated"`  // of Bad, trades dated far ahead or behind
 	Bars      int64                  `json:"bars"`
 	MaxDepth  int                    `json:"max_depth"`
-	Blocked   uint64                 `json:"put_blocked"` // how often the feed waited for room
+	Blocked   uint64                 `json:"put_blocked"` // how often the feed blocked
 	Coins     map[string]coinSummary `json:"coins"`
 }
 
-// summary returns the figures of a run that has ended. coins is what the store
-// has of it.
+// summary returns the statistics of a run that has ended. coins comes from the
+// store.
 func (p *pipeline) summary(coins map[string]coinSummary) summary {
 	stats := p.queue.Stats()
 	return summary{
 		Received:  p.feed.received.Load(),
 		Repeats:   p.feed.repeats.Load(),
 		Processed: p.processed.Load(),
-		Dropped:   p.dropped.Load(),
+		Dropped:   p.dropped(),
+		Late:      p.late.Load(),
 		Drained:   p.drained.Load(),
 		Bad:       p.feed.bad.Load(),
+		Misdated:  p.feed.misdated.Load(),
 		Bars:      p.stored.Load(),
 		MaxDepth:  stats.MaxLen,
 		Blocked:   stats.PutBlocked,
@@ -64,11 +68,13 @@ func (s summary) writeJSON(w io.Writer) error { return json.NewEncoder(w).Encode
 
 // writeText writes the summary for people.
 func (s summary) writeText(w io.Writer) error {
-	fmt.Fprintf(w, "\nreceived %d trades: processed %d, dropped %d, drained %d", s.Received, s.Processed, s.Dropped, s.Drained)
-	if s.check() == nil {
-		fmt.Fprint(w, "; none lost")
+	fmt.Fprintf(w, "\nreceived %d trades: processed %d, dropped %d, drained %d; ", s.Received, s.Processed, s.Dropped, s.Drained)
+	if lost := s.Received - s.Processed; lost != 0 {
+		fmt.Fprintf(w, "%d lost", lost)
+	} else {
+		fmt.Fprint(w, "none lost")
 	}
-	fmt.Fprintf(w, "\n%d repeats, %d bad, %d bars; at most %d waited, and the feed waited for room %d times\n\n",
+	fmt.Fprintf(w, "\n%d repeats, %d bad, %d bars; at most %d queued, and the feed blocked %d times\n\n",
 		s.Repeats, s.Bad, s.Bars, s.MaxDepth, s.Blocked)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "coin\ttrades\tvolume\topen\thigh\tlow\tclose\t")
