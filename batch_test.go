@@ -18,7 +18,7 @@ func TestAnEmptyBatchIsNothingWhateverTheState(t *testing.T) {
 		for _, down := range []bool{false, true} {
 			q := o.filled(t, 1, 1)
 			if down {
-				q.Shutdown(true)
+				_ = q.Shutdown(true)
 			}
 			for _, batch := range [][]int{nil, {}} {
 				n, err := q.PutBatch(cancelled, batch)
@@ -158,7 +158,7 @@ func TestPutBatchReturnsHowManyWentIn(t *testing.T) {
 				return queue.ErrShutdown
 			},
 			"at an immediate shutdown": func(q *queue.Queue[int]) error {
-				q.Shutdown(true)
+				_ = q.Shutdown(true)
 				return queue.ErrShutdown
 			},
 		} {

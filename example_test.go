@@ -593,7 +593,7 @@ func Example_firstErrorStopsAll() {
 	}
 	workers.Wait()
 
-	q.Shutdown(true)
+	_ = q.Shutdown(true)
 	s := q.Stats()
 	fmt.Println(err, "because", context.Cause(ctx))
 	fmt.Println("accounted for:", s.Put == s.Done+s.Dropped)

@@ -63,7 +63,7 @@ func TestItemsThatLeftAreNotKeptAlive(t *testing.T) {
 		},
 		"Shutdown": func(q *queue.Queue[*payload], items []*payload) {
 			_, _ = q.PutBatch(background, items)
-			q.Shutdown(true)
+			_ = q.Shutdown(true)
 		},
 		"an eviction and a Get from the middle": func(q *queue.Queue[*payload], items []*payload) {
 			_, _ = q.PutBatch(background, items[:n/2])
@@ -210,7 +210,7 @@ func TestTheMemoryOfABurstIsGivenBack(t *testing.T) {
 					_, _ = q.GetBatch(background, dst)
 				}
 			},
-			"at once": func(q *queue.Queue[int]) { q.Shutdown(true) },
+			"at once": func(q *queue.Queue[int]) { _ = q.Shutdown(true) },
 		} {
 			t.Run(name, func(t *testing.T) {
 				before := heapInUse()

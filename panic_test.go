@@ -77,7 +77,7 @@ func TestACompareThatFailsChangesNothingAndHarmsNobody(t *testing.T) {
 				break
 			}
 		}},
-		{"Shutdown", 20, func(q *queue.Queue[int]) { q.Shutdown(true) }},
+		{"Shutdown", 20, func(q *queue.Queue[int]) { _ = q.Shutdown(true) }},
 	}
 	for how, fail := range failures {
 		for _, m := range methods {

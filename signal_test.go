@@ -77,7 +77,7 @@ func TestASlotThatIsFreedAsCompareFailsIsKeptFromNobody(t *testing.T) {
 						q := queue.NewPriority(2, f.compare)
 						defer func() {
 							f.left = -1
-							q.Shutdown(true)
+							_ = q.Shutdown(true)
 						}()
 						_, err := q.TryPutBatch([]int{3, 4})
 						require.NoError(t, err)
@@ -134,7 +134,7 @@ func TestReadyIsNotSignalledForCallsThatMoveNothing(t *testing.T) {
 					go do(q)
 					synctest.Wait()
 					require.Empty(t, ready)
-					q.Shutdown(true)
+					_ = q.Shutdown(true)
 				})
 			})
 		}

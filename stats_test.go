@@ -46,7 +46,7 @@ func TestStatsCountsWhatHappened(t *testing.T) {
 			want.Dropped++
 			require.Equal(t, want, q.Stats())
 
-			q.Shutdown(true)
+			_ = q.Shutdown(true)
 			want.Len, want.PutWaiting, want.Unfinished, want.Shutdown = 0, 0, 0, true
 			want.Dropped += 2
 			want.Drained += 2

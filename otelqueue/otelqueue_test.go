@@ -199,7 +199,7 @@ func TestTheFiguresOfEachCollectionAgreeWhileTheQueueIsUnderLoad(t *testing.T) {
 
 	var callers sync.WaitGroup
 	defer callers.Wait()
-	defer q.Shutdown(true)
+	defer func() { _ = q.Shutdown(true) }()
 	callers.Go(func() {
 		for range q.Tasks(background) {
 		}
