@@ -296,6 +296,288 @@ func (q leaksMemory) Get(ctx context.Context) (item, error) {
 	return it, err
 }
 
+type trySaysTooMuch struct{ inner }
+
+func (q trySaysTooMuch) TryPutBatch(items []item) (int, error) {
+	n, err := q.inner.TryPutBatch(items)
+	if err == queue.ErrFull && n < len(items)-1 {
+		n++
+	}
+	return n, err
+}
+
+type countsARefusedBatchOnce struct {
+	inner
+	less *atomic.Uint64
+}
+
+func (q countsARefusedBatchOnce) TryPutBatch(items []item) (int, error) {
+	n, err := q.inner.TryPutBatch(items)
+	if err == queue.ErrFull {
+		q.less.Add(uint64(len(items) - n - 1))
+	}
+	return n, err
+}
+
+func (q countsARefusedBatchOnce) Stats() queue.Stats {
+	less := q.less.Load()
+	s := q.inner.Stats()
+	s.Rejected -= less
+	return s
+}
+
+type tryGetBatchLosesTheLast struct{ inner }
+
+func (q tryGetBatchLosesTheLast) TryGetBatch(dst []item) (int, error) {
+	n, err := q.inner.TryGetBatch(dst)
+	return min(n, len(dst)-1), err
+}
+
+type tryGetBatchReverses struct{ inner }
+
+func (q tryGetBatchReverses) TryGetBatch(dst []item) (int, error) {
+	n, err := q.inner.TryGetBatch(dst)
+	slices.Reverse(dst[:n])
+	return n, err
+}
+
+// A loop over batches with one thing wrong.
+type changedBatches struct {
+	inner
+	change func(q inner, items []item, yield func([]item) bool) bool
+	grow   int
+}
+
+func (q changedBatches) Batches(ctx context.Context, size int, linger time.Duration) iter.Seq[[]item] {
+	return func(yield func([]item) bool) {
+		for items := range q.inner.Batches(ctx, size+q.grow, linger) {
+			if !q.change(q.inner, items, yield) {
+				return
+			}
+		}
+	}
+}
+
+type yieldsTooMany struct{ changedBatches }
+
+func newYieldsTooMany(q inner) target {
+	return yieldsTooMany{changedBatches{q, func(q inner, items []item, yield func([]item) bool) bool { return yield(items) }, 1}}
+}
+
+type yieldsAnEmptyBatch struct{ changedBatches }
+
+func newYieldsAnEmptyBatch(q inner) target {
+	return yieldsAnEmptyBatch{changedBatches{q, func(q inner, items []item, yield func([]item) bool) bool {
+		return yield(items) && (len(items) > 1 || yield(nil))
+	}, 0}}
+}
+
+// What a loop holds when its context ends is gone.
+type dropsABatchWhenCancelled struct{ inner }
+
+func (q dropsABatchWhenCancelled) Batches(ctx context.Context, size int, linger time.Duration) iter.Seq[[]item] {
+	return func(yield func([]item) bool) {
+		for items := range q.inner.Batches(ctx, size, linger) {
+			select {
+			case <-ctx.Done():
+				return
+			default:
+			}
+			if !yield(items) {
+				return
+			}
+		}
+	}
+}
+
+// Done is called when the body ends by itself, and at no break or panic.
+type batchesAreNotDone struct{ inner }
+
+func (q batchesAreNotDone) Batches(ctx context.Context, size int, linger time.Duration) iter.Seq[[]item] {
+	return func(yield func([]item) bool) {
+		dst := make([]item, min(size, 100))
+		for {
+			n, err := q.inner.GetBatch(ctx, dst)
+			if err != nil || !yield(dst[:n]) {
+				return
+			}
+			_ = q.inner.TaskDoneN(n)
+		}
+	}
+}
+
+type refusesToRequeue struct{ inner }
+
+func (q refusesToRequeue) Requeue(it item) error {
+	err := q.inner.TryPut(it)
+	if err == queue.ErrFull {
+		err = queue.ErrShutdown
+	}
+	return err
+}
+
+type forgetsToRequeue struct{ inner }
+
+func (q forgetsToRequeue) Requeue(it item) error {
+	if s := q.inner.Stats(); s.Cap > 0 && s.Len >= s.Cap {
+		return nil
+	}
+	return q.inner.Requeue(it)
+}
+
+type requeuesAfterTheDrain struct{ inner }
+
+func (q requeuesAfterTheDrain) Requeue(it item) error {
+	_ = q.inner.Requeue(it)
+	return nil
+}
+
+// Its requeued item is not counted, so that Join slips through.
+type requeuesTooLate struct{ inner }
+
+func (q requeuesTooLate) Requeue(it item) error {
+	err := q.inner.Requeue(it)
+	if err == nil {
+		_ = q.inner.TaskDone()
+	}
+	return err
+}
+
+// An item that leaves while others remain sends no signal.
+type signalsOnce struct{ inner }
+
+func (q signalsOnce) TryGet() (item, error) {
+	it, err := q.inner.TryGet()
+	if err == nil {
+		select {
+		case <-q.inner.Ready():
+		default:
+		}
+	}
+	return it, err
+}
+
+func (q signalsOnce) TryGetBatch(dst []item) (int, error) {
+	it, err := q.TryGet()
+	if err != nil {
+		return 0, err
+	}
+	dst[0] = it
+	return 1, nil
+}
+
+type closesReadyTooEarly struct {
+	inner
+	ready chan struct{}
+}
+
+func newClosesReadyTooEarly(q inner) target {
+	ready := make(chan struct{})
+	close(ready)
+	return closesReadyTooEarly{q, ready}
+}
+
+func (q closesReadyTooEarly) Ready() <-chan struct{} {
+	if q.Stats().Len > 0 {
+		return q.ready
+	}
+	return q.inner.Ready()
+}
+
+type neverClosesReady struct{ inner }
+
+func (q neverClosesReady) Ready() <-chan struct{} {
+	if q.inner.Stats().Shutdown {
+		return nil
+	}
+	return q.inner.Ready()
+}
+
+type sendsOnTheClosedChannel struct {
+	inner
+	ready chan struct{}
+}
+
+func newSendsOnTheClosedChannel(q inner) target {
+	return sendsOnTheClosedChannel{q, make(chan struct{}, 1<<20)}
+}
+
+func (q sendsOnTheClosedChannel) Requeue(it item) error {
+	err := q.inner.Requeue(it)
+	if err == nil {
+		q.ready <- struct{}{}
+	}
+	return err
+}
+
+func (q sendsOnTheClosedChannel) Shutdown(immediate bool) []item {
+	defer func() { _ = recover() }() // another has closed it
+	defer close(q.ready)
+	return q.inner.Shutdown(immediate)
+}
+
+type callsEvictionsDrained struct{ inner }
+
+func (q callsEvictionsDrained) Stats() queue.Stats {
+	s := q.inner.Stats()
+	s.Drained = s.Dropped
+	return s
+}
+
+type peeksAtNothing struct{ inner }
+
+func (q peeksAtNothing) Peek() (item, error) {
+	it, err := q.inner.Peek()
+	if err == queue.ErrEmpty {
+		return item{id: ledgerSize - 1}, nil
+	}
+	return it, err
+}
+
+type peeksAtTheLast struct{ inner }
+
+func (q peeksAtTheLast) Peek() (item, error) {
+	it, err := q.inner.Peek()
+	if err == nil && it.seq > 1 {
+		it.seq--
+	}
+	return it, err
+}
+
+// A context that panics where the item has been taken: the item is gone.
+type asksTheContextTooLate struct{ inner }
+
+func (q asksTheContextTooLate) Get(ctx context.Context) (item, error) {
+	it, err := q.inner.Get(ctx)
+	if err == nil {
+		_ = ctx.Err()
+	}
+	return it, err
+}
+
+// A context that has closed Done and has no error: nil is returned for it.
+type believesTheContext struct{ inner }
+
+func (q believesTheContext) Get(ctx context.Context) (item, error) {
+	it, err := q.inner.Get(ctx)
+	if err == context.Canceled {
+		err = ctx.Err()
+	}
+	return it, err
+}
+
+// A context that panics is swallowed.
+type swallowsPanics struct{ inner }
+
+func (q swallowsPanics) Join(ctx context.Context) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = context.Canceled
+		}
+	}()
+	return q.inner.Join(ctx)
+}
+
 func TestBrokenQueuesAreFoundOut(t *testing.T) {
 	defer func() { leaked = nil }()
 	var mu sync.Mutex
@@ -327,6 +609,29 @@ func TestBrokenQueuesAreFoundOut(t *testing.T) {
 		{"fifo", func(q target) target { return neverJoins{q} }, "somebody hangs, joining"},
 		{"fifo", func(q target) target { return forgetsJoins{q, new(atomic.Bool)} }, "somebody hangs, joining"},
 		{"fifo", func(q target) target { return tasksAreNotDone{q} }, "are unfinished after all were done"},
+		{"fifo", func(q target) target { return trySaysTooMuch{q} }, "items were put, |items are missing|Put is between|was refused, but came out"},
+		{"fifo", func(q target) target { return countsARefusedBatchOnce{q, new(atomic.Uint64)} }, "this does not hold: Rejected is|what is counted never falls"},
+		{"fifo", func(q target) target { return tryGetBatchLosesTheLast{q} }, "items were put, "},
+		{"fifo", func(q target) target { return tryGetBatchReverses{q} }, "left after the producer's item"},
+		{"priority", func(q target) target { return tryGetBatchReverses{q} }, "left before"},
+		{"fifo", func(q target) target { return newYieldsTooMany(q) }, "Batches yielded a batch of"},
+		{"fifo", func(q target) target { return newYieldsAnEmptyBatch(q) }, "Batches yielded a batch of 0 items"},
+		{"lifo", func(q target) target { return dropsABatchWhenCancelled{q} }, "items were put, "},
+		{"fifo", func(q target) target { return batchesAreNotDone{q} }, "are unfinished after all were done"},
+		{"fifo", func(q target) target { return refusesToRequeue{q} }, "Requeue returned ErrShutdown, but its caller has an item"},
+		{"fifo", func(q target) target { return forgetsToRequeue{q} }, "items are missing|Put is between"},
+		{"fifo", func(q target) target { return requeuesAfterTheDrain{q} }, "though the queue had been drained before|items are missing|Put is between"},
+		{"fifo", func(q target) target { return requeuesTooLate{q} }, "can't be marked done|Unfinished == Put - Done - Dropped|Done is"},
+		{"fifo", func(q target) target { return signalsOnce{q} }, "those who wait for Ready get no signal"},
+		{"fifo", func(q target) target { return newClosesReadyTooEarly(q) }, "Ready returned ErrShutdown, but nobody shut the queue down"},
+		{"fifo", func(q target) target { return neverClosesReady{q} }, "somebody hangs, leaving after the shutdown"},
+		{"fifo", func(q target) target { return newSendsOnTheClosedChannel(q) }, "Requeue panicked: send on closed channel"},
+		{"fifo", func(q target) target { return callsEvictionsDrained{q} }, "this does not hold: Drained is"},
+		{"fifo", func(q target) target { return peeksAtNothing{q} }, "was at the head of the queue, but nobody put it"},
+		{"fifo", func(q target) target { return peeksAtTheLast{q} }, "was at the head of the queue after the producer's item|Peek returned "},
+		{"fifo", func(q target) target { return asksTheContextTooLate{q} }, "items were put, "},
+		{"fifo", func(q target) target { return believesTheContext{q} }, "came out twice|left after the producer's item"},
+		{"fifo", func(q target) target { return swallowsPanics{q} }, "though its context panicked"},
 		{"fifo", func(q target) target { return hangsAtShutdown{q} }, "somebody hangs, leaving after the shutdown|somebody hangs, getting what is left"},
 		{"fifo", func(q target) target { return locksForEver{q, new(sync.Mutex)} }, "somebody hangs, "},
 		{"fifo", func(q target) target { return leaksGoroutines{q} }, "goroutines are left"},
@@ -335,7 +640,7 @@ func TestBrokenQueuesAreFoundOut(t *testing.T) {
 		name := reflect.TypeOf(c.wrap(newQueue(c.order, 1, compareKeys))).Name()
 		t.Run(c.order+" "+name, func(t *testing.T) {
 			o := options{duration: 5 * time.Minute, round: 10 * time.Millisecond, seed: 1, orders: []string{c.order}, patience: 30 * time.Second}
-			hangs := strings.Contains(c.want, "hangs") || strings.Contains(c.want, "goroutines")
+			hangs := strings.Contains(c.want, "hangs") || strings.Contains(c.want, "goroutines") || strings.Contains(c.want, "no signal")
 			if hangs {
 				o.patience = 500 * time.Millisecond
 			}

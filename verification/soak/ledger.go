@@ -28,9 +28,11 @@ type ledger struct {
 	accepted, doubtful atomic.Uint64 // items whose producer knows, or can't know, that they are in
 	ended              atomic.Uint64 // items that came out
 	mayBeLost          atomic.Uint64 // items that goroutines may have held when compare ended them
-	full               atomic.Uint64 // calls refused with ErrFull
+	full               atomic.Uint64 // items refused with ErrFull
+	requeues           atomic.Uint64 // calls of Requeue that began
 	done               atomic.Uint64 // items marked done
 	gotten, dropped    atomic.Uint64
+	drained            atomic.Uint64
 }
 
 const (
@@ -47,7 +49,7 @@ func (l *ledger) reset() {
 	for i := range min(l.next.Load(), ledgerSize) {
 		l.entries[i].Store(0)
 	}
-	for _, n := range []*atomic.Uint64{&l.accepted, &l.doubtful, &l.ended, &l.mayBeLost, &l.full, &l.done, &l.gotten, &l.dropped} {
+	for _, n := range []*atomic.Uint64{&l.accepted, &l.doubtful, &l.ended, &l.mayBeLost, &l.full, &l.requeues, &l.done, &l.gotten, &l.dropped, &l.drained} {
 		n.Store(0)
 	}
 	l.next.Store(0)
@@ -80,6 +82,17 @@ func (l *ledger) end(it item) error {
 		return fmt.Errorf("item %+v came out twice", it)
 	case before&refused != 0:
 		return fmt.Errorf("item %+v was refused, but came out", it)
+	}
+	return nil
+}
+
+// peeked returns an error if an item cannot have been queued.
+func (l *ledger) peeked(it item) error {
+	switch {
+	case it.id >= min(l.next.Load(), ledgerSize):
+		return fmt.Errorf("item %+v was at the head of the queue, but nobody put it", it)
+	case l.entries[it.id].Load()&refused != 0:
+		return fmt.Errorf("item %+v was refused, but was at the head of the queue", it)
 	}
 	return nil
 }

@@ -33,8 +33,12 @@ type round struct {
 
 	ending     atomic.Bool // Shutdown is about to be called
 	isShutDown atomic.Bool // Shutdown has returned
+	draining   atomic.Bool // Shutdown(true) is about to be called
+	isDrained  atomic.Bool // Shutdown(true) has returned
 	quit       atomic.Bool // producers and consumers are to leave, whatever waits
 	over       atomic.Bool // the movers have left
+
+	onReady atomic.Int64 // workers that wait for Ready and nothing else
 
 	// compare fails when fuse gets to zero, while fails is set.
 	fails     atomic.Bool
@@ -65,10 +69,16 @@ func newRound(o options, seed uint64, random *rand.Rand, l *ledger, t *totals) *
 			r.workers = append(r.workers, w)
 		}
 	}
-	consumers := random.IntN(4)
-	add(1+random.IntN(4), "producer", &r.movers, (*worker).produce)
+	producers, consumers := 1+random.IntN(4), random.IntN(3)
+	add(producers, "producer", &r.movers, (*worker).produce)
 	add(consumers, "consumer", &r.movers, (*worker).consume)
-	add(max(random.IntN(4), 1-consumers), "tasks", &r.movers, (*worker).rangeOverTasks)
+	add(random.IntN(3), "tasks", &r.movers, (*worker).rangeOverTasks)
+	add(random.IntN(3), "batches", &r.movers, (*worker).rangeOverBatches)
+	ready := random.IntN(3)
+	if len(r.workers) == producers+consumers {
+		ready = max(ready, 1-consumers) // so that at least one takes items
+	}
+	add(ready, "ready", &r.movers, (*worker).receive)
 	add(1+random.IntN(2), "joiner", &r.others, (*worker).join)
 	add(1, "monitor", &r.others, (*worker).monitor)
 	add(1, "canceller", &r.others, (*worker).cancelOthers)
@@ -126,6 +136,9 @@ func (r *round) run(random *rand.Rand) {
 		return
 	}
 
+	if !r.signalled() {
+		return
+	}
 	single := r.planShutdown(random)
 	if single || random.IntN(2) == 0 {
 		r.fails.Store(false)
@@ -206,6 +219,22 @@ func (r *round) wait() bool {
 	}
 }
 
+// signalled reports whether all is well with Ready: where items are queued and
+// workers wait for its signal, items must leave.
+func (r *round) signalled() bool {
+	before := r.q.Stats()
+	for end := time.Now().Add(r.patience); r.failed.Load() == nil; time.Sleep(100 * time.Microsecond) {
+		s := r.q.Stats()
+		if s.Len == 0 || s.Got+s.Dropped != before.Got+before.Dropped || r.onReady.Load() == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			r.fail("%d items are queued, and those who wait for Ready get no signal\n%+v\n%s", s.Len, s, stacks())
+		}
+	}
+	return r.failed.Load() == nil
+}
+
 // within waits for a group of workers to leave, and reports whether all is well.
 func (r *round) within(group *sync.WaitGroup, doing string) bool {
 	left := make(chan struct{})
@@ -281,6 +310,7 @@ func (r *round) settle() {
 		{s.Put >= certain && s.Put <= doubtful, fmt.Sprintf("Put is between %d and %d", certain, doubtful)},
 		{s.Got == r.gotten.Load()+lost, fmt.Sprintf("Got is %d", r.gotten.Load()+lost)},
 		{s.Dropped == r.dropped.Load(), fmt.Sprintf("Dropped is %d", r.dropped.Load())},
+		{s.Drained == r.drained.Load(), fmt.Sprintf("Drained is %d", r.drained.Load())},
 		{s.Done == r.done.Load(), fmt.Sprintf("Done is %d", r.done.Load())},
 		{s.Rejected == r.full.Load(), fmt.Sprintf("Rejected is %d", r.full.Load())},
 		{s.Len == 0 && s.Unfinished == 0 && s.PutWaiting == 0 && s.GetWaiting == 0, "nothing waits and nobody is parked"},

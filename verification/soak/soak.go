@@ -22,7 +22,12 @@ type target interface {
 	Peek() (item, error)
 	PutBatch(ctx context.Context, items []item) (n int, err error)
 	GetBatch(ctx context.Context, dst []item) (n int, err error)
+	TryPutBatch(items []item) (n int, err error)
+	TryGetBatch(dst []item) (n int, err error)
+	Requeue(item item) error
+	Ready() <-chan struct{}
 	Tasks(ctx context.Context) iter.Seq[item]
+	Batches(ctx context.Context, size int, linger time.Duration) iter.Seq[[]item]
 	TaskDone() error
 	TaskDoneN(n int) error
 	Join(ctx context.Context) error
@@ -56,7 +61,8 @@ func (d *discrepancy) Error() string { return d.what }
 // totals counts what was done, in all rounds.
 type totals struct {
 	rounds, calls                                     atomic.Uint64
-	put, gotten, evicted, drained, lost               atomic.Uint64
+	put, gotten, evicted, drained, requeued, lost     atomic.Uint64
+	batches, signals, contextFaults                   atomic.Uint64
 	refused, cancelled, panics, exits, joins, resizes atomic.Uint64
 }
 
@@ -76,10 +82,11 @@ func (f figures) String() string {
 }
 
 func (f figures) summary() string {
-	return fmt.Sprintf("%d calls; items: %d put, %d gotten, %d evicted, %d drained, %d gone with a goroutine that compare ended; "+
-		"calls: %d refused, %d cancelled; %d panics, %d exits, %d joins, %d resizes",
-		f.calls.Load(), f.put.Load(), f.gotten.Load(), f.evicted.Load(), f.drained.Load(), f.lost.Load(),
-		f.refused.Load(), f.cancelled.Load(), f.panics.Load(), f.exits.Load(), f.joins.Load(), f.resizes.Load())
+	return fmt.Sprintf("%d calls; items: %d put, %d requeued, %d received, %d evicted, %d drained, %d lost with a goroutine that compare ended; "+
+		"calls: %d refused, %d cancelled; %d batches of loops, %d signals of Ready, %d contexts that failed; %d panics, %d exits, %d joins, %d resizes",
+		f.calls.Load(), f.put.Load(), f.requeued.Load(), f.gotten.Load(), f.evicted.Load(), f.drained.Load(), f.lost.Load(),
+		f.refused.Load(), f.cancelled.Load(), f.batches.Load(), f.signals.Load(), f.contextFaults.Load(),
+		f.panics.Load(), f.exits.Load(), f.joins.Load(), f.resizes.Load())
 }
 
 // heapGrowth is how much larger than after the first rounds the heap may become,

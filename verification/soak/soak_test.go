@@ -14,8 +14,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// As long as it takes for everything to have happened: a second, on a machine that
-// is not busy. That it never happens is what the limit on the test is for.
+// It runs until everything has happened: a second, on a machine that is not busy.
+// The limit on the test ends it if something never happens.
 func TestAShortSoakFindsNoDiscrepancy(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	for _, order := range orders {
@@ -26,6 +26,7 @@ func TestAShortSoakFindsNoDiscrepancy(t *testing.T) {
 				for what, n := range map[string]*atomic.Uint64{
 					"rounds": &f.rounds, "put": &f.put, "gotten": &f.gotten, "evicted": &f.evicted, "drained": &f.drained, "refused": &f.refused,
 					"cancelled": &f.cancelled, "panics": &f.panics, "exits": &f.exits, "joins": &f.joins, "resizes": &f.resizes,
+					"requeued": &f.requeued, "batches": &f.batches, "signals": &f.signals, "context faults": &f.contextFaults,
 				} {
 					if n.Load() == 0 {
 						return what
@@ -68,7 +69,8 @@ func TestTheProgramPrintsWhatItDid(t *testing.T) {
 	require.Zero(t, run(ctx, []string{"-duration", "1h", "-seed", "7", "-order", "fifo"}, &stdout, &stderr))
 	require.Empty(t, stderr.String())
 	require.Contains(t, stdout.String(), "soak: 1h0m0s, -seed 7 -order fifo -round 200ms\n")
-	require.Len(t, regexp.MustCompile(`(?m)^ +\d+s +\d+ rounds `).FindAllString(stdout.String(), -1), 2, "a live line and the last one")
+	lines := regexp.MustCompile(`(?m)^ +\d+s +\d+ rounds `).FindAllString(stdout.String(), -1)
+	require.GreaterOrEqual(t, len(lines), 2, "a live line and the last one")
 	require.True(t, strings.HasSuffix(stdout.String(), "No discrepancy.\n"), stdout.String())
 }
 

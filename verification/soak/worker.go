@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,12 +27,15 @@ type worker struct {
 	cancel atomic.Pointer[context.CancelFunc] // ends its present call's context
 	seq    uint32                             // items it made
 	last   map[uint16]uint32                  // of a FIFO queue: by producer, the last item that it saw leave
-	inBody bool                               // of a loop over Tasks
+	inBody bool                               // of a loop over Tasks or Batches
+
+	faulted bool // its call's context panicked or ended the goroutine
 }
 
 var (
 	errPanicked = errors.New("panicked")
 	errExited   = errors.New("was ended by runtime.Goexit")
+	errContext  = errors.New("was ended by its context")
 	errWork     = errors.New("the work fails")
 )
 
@@ -56,16 +60,24 @@ func (w *worker) call(name string, arg int, f func() (int, error), after func(n 
 	i := w.history.begin(record{who: w.name, call: name, arg: arg}, &w.clock)
 	err = errExited
 	defer func() {
+		byContext := w.faulted
+		w.faulted = false
 		switch p := recover(); {
 		case p != nil:
 			byCompare := w.order == "priority" && (p == fault || w.byExiting && p == exitFault)
-			if !byCompare && !(w.inBody && p == errWork) {
+			if !byCompare && !(w.inBody && p == errWork) && !(byContext && p == contextFault) {
 				w.fail("%s panicked: %v\n%s", name, p, stacks())
 			}
 			err = errPanicked
 			w.totals.panics.Add(1)
 		case err == errExited:
 			w.totals.exits.Add(1)
+		case byContext:
+			w.fail("%s returned %d, %v, though its context panicked", name, n, err)
+		}
+		if byContext {
+			err = errContext
+			w.totals.contextFaults.Add(1)
 		}
 		w.history.end(i, n, err, &w.clock)
 		w.totals.calls.Add(1)
@@ -79,42 +91,109 @@ func (w *worker) pause(most int) {
 	time.Sleep(time.Duration(w.random.IntN(most)) * time.Microsecond)
 }
 
+// A testContext is what the calls are given. It may break the contract of
+// contexts, but not before it is armed, nor after it is disarmed.
+type testContext struct {
+	context.Context
+	w     *worker
+	armed bool
+	breach
+}
+
+// A breach is a way to break the contract.
+type breach int
+
+const (
+	none   breach = iota
+	panics        // in Done or Err
+	exits         // ends the goroutine there
+	lies          // closes Done, and Err is nil
+)
+
+const contextFault = "the context panics"
+
+func (c *testContext) fail() {
+	if !c.armed || c.breach != panics && c.breach != exits || c.w.random.IntN(4) > 0 {
+		return
+	}
+	c.w.faulted = true
+	if c.breach == panics {
+		panic(contextFault)
+	}
+	runtime.Goexit()
+}
+
+func (c *testContext) Err() error {
+	c.fail()
+	if c.armed && c.breach == lies {
+		return nil
+	}
+	return c.Context.Err()
+}
+
+func (c *testContext) Done() <-chan struct{} {
+	c.fail()
+	return c.Context.Done()
+}
+
+// ending returns the error of a call that the context ended.
+func (c *testContext) ending() error {
+	c.armed = false
+	if err := c.Context.Err(); err != nil && c.breach == lies {
+		return context.Canceled
+	} else {
+		return err
+	}
+}
+
 // context returns a context for the next call, most of which end soon, and how to
 // let go of it.
-func (w *worker) context() (context.Context, context.CancelFunc) {
-	background := context.Background()
+func (w *worker) context() (*testContext, context.CancelFunc) {
+	c := &testContext{Context: context.Background(), w: w}
+	cancel := context.CancelFunc(func() {})
 	switch w.random.IntN(10) {
 	case 0, 1, 2:
-		return background, func() {}
 	case 3, 4, 5:
-		return context.WithTimeout(background, time.Duration(w.random.IntN(300))*time.Microsecond)
+		c.Context, cancel = context.WithTimeout(c.Context, time.Duration(w.random.IntN(300))*time.Microsecond)
 	case 6:
-		ctx, cancel := context.WithCancel(background)
+		c.Context, cancel = context.WithCancel(c.Context)
 		cancel()
-		return ctx, cancel
 	default:
-		ctx, cancel := context.WithCancel(background)
+		c.Context, cancel = context.WithCancel(c.Context)
 		w.cancel.Store(&cancel)
-		return ctx, cancel
 	}
+	if w.random.IntN(20) == 0 {
+		c.breach = panics + breach(w.random.IntN(3))
+	}
+	return c, cancel
 }
 
 // wait makes a call that has a context, and checks its error.
 func (w *worker) wait(name string, arg int, f func(ctx context.Context) (int, error), after func(n int, err error)) (int, error) {
-	ctx, cancel := w.context()
+	c, cancel := w.context()
 	defer cancel()
-	before := ctx.Err()
+	ctx := context.Context(c)
+	if c.Context == context.Background() && c.breach == none {
+		ctx = c.Context // which queues know
+	}
+	before := c.Err()
+	if c.breach == lies {
+		before = nil
+	}
+	c.armed = true
 	n, err := w.call(name, arg, func() (int, error) { return f(ctx) }, after)
+	ending := c.ending()
 	switch {
+	case err == errContext:
 	case before != nil && err != before:
 		w.fail("%s returned %v, though its context had ended before: %v", name, err, before)
 	case err == nil || err == errPanicked:
 	case err == queue.ErrShutdown && name != "Join":
 		w.checkEnding(name)
-	case err == ctx.Err():
+	case err == ending:
 		w.totals.cancelled.Add(1)
 	default:
-		w.fail("%s returned %v, its context %v", name, err, ctx.Err())
+		w.fail("%s returned %v, its context %v", name, err, ending)
 	}
 	return n, err
 }
@@ -147,7 +226,7 @@ func (w *worker) items(n int) (items []item, ok bool) {
 // told notes that the first n items are in and the others not, as far as the
 // error tells.
 func (w *worker) told(items []item, n int, err error) {
-	if len(items) > 1 && (err == errPanicked || err == errExited) {
+	if len(items) > 1 && (err == errPanicked || err == errExited) || err == errContext {
 		for _, it := range items {
 			w.check(w.tell(it, doubtful))
 		}
@@ -178,8 +257,8 @@ func one(err error) (int, error) {
 // produce puts until the queue is shut down.
 func (w *worker) produce() {
 	for !w.quit.Load() && w.failed.Load() == nil {
-		kind, n := w.random.IntN(10), 1
-		if kind < 2 {
+		kind, n := w.random.IntN(12), 1
+		if kind < 2 || kind > 10 {
 			n = 2 + w.random.IntN(4)
 		}
 		items, ok := w.items(n)
@@ -202,11 +281,12 @@ func (w *worker) produce() {
 		case kind < 9:
 			_, err = w.call("TryPut", id, func() (int, error) { return one(w.q.TryPut(items[0])) }, tell)
 			if err == queue.ErrFull {
-				w.full.Add(1)
-				w.totals.refused.Add(1)
-				if w.capacity == queue.Unbounded && !w.resizes {
-					w.fail("TryPut returned ErrFull, but the queue has no bound")
-				}
+				w.refuse("TryPut", 1)
+			}
+		case kind == 11:
+			n, err = w.call("TryPutBatch", id, func() (int, error) { return w.q.TryPutBatch(items) }, tell)
+			if err == queue.ErrFull {
+				w.refuse("TryPutBatch", len(items)-n)
 			}
 		default:
 			var evicted []item
@@ -222,7 +302,7 @@ func (w *worker) produce() {
 				w.dropped.Add(1)
 				w.totals.evicted.Add(1)
 				// What is oldest now must not be older than what was evicted.
-				if n, _ := w.tryGet(evicted); n == 1 {
+				if n, _ := w.tryGet(evicted[:1]); n == 1 {
 					w.get(evicted)
 					w.markDone(1)
 				}
@@ -238,6 +318,44 @@ func (w *worker) produce() {
 		if w.capacity == queue.Unbounded && w.q.Len() > 10_000 {
 			w.pause(1000)
 		}
+	}
+}
+
+// refuse notes that n items were refused because the queue was full.
+func (w *worker) refuse(call string, n int) {
+	w.full.Add(uint64(n))
+	w.totals.refused.Add(1)
+	if w.capacity == queue.Unbounded && !w.resizes {
+		w.fail("%s returned ErrFull, but the queue has no bound", call)
+	}
+}
+
+// requeue requeues an item now and then. The worker has one that is not done.
+func (w *worker) requeue() {
+	if w.random.IntN(50) > 0 {
+		return
+	}
+	items, ok := w.items(1)
+	if !ok {
+		return
+	}
+	late := w.isDrained.Load()
+	w.requeues.Add(1)
+	_, err := w.call("Requeue", int(items[0].id), func() (int, error) { return one(w.q.Requeue(items[0])) }, func(n int, err error) {
+		if w.told(items, n, err); late && n > 0 {
+			w.fail("item %+v was requeued, though the queue had been drained before", items[0])
+		}
+	})
+	switch err {
+	case nil:
+		w.totals.requeued.Add(1)
+	case errPanicked:
+	case queue.ErrShutdown:
+		if !w.draining.Load() {
+			w.fail("Requeue returned ErrShutdown, but its caller has an item that is not done")
+		}
+	default:
+		w.fail("Requeue returned %v", err)
 	}
 }
 
@@ -257,25 +375,36 @@ func (w *worker) leave(items []item) {
 		}
 		w.last[it.producer] = it.seq
 	}
-	if len(items) > 1 {
-		w.check(inOrder(w.order, items))
-	}
 }
 
+// leaveTogether notes that items left while none came in.
+func (w *worker) leaveTogether(items []item) {
+	w.leave(items)
+	w.check(inOrder(w.order, items))
+}
+
+// get notes that items were received.
 func (w *worker) get(items []item) {
 	w.leave(items)
 	w.gotten.Add(uint64(len(items)))
 	w.totals.gotten.Add(uint64(len(items)))
 }
 
-// tryGet is TryGet into dst[0].
+// tryGet is TryGet into dst[0], or TryGetBatch if dst is longer.
 func (w *worker) tryGet(dst []item) (int, error) {
-	n, err := w.call("TryGet", 1, func() (n int, err error) {
+	name := "TryGet"
+	if len(dst) > 1 {
+		name = "TryGetBatch"
+	}
+	n, err := w.call(name, len(dst), func() (n int, err error) {
+		if len(dst) > 1 {
+			return w.q.TryGetBatch(dst)
+		}
 		dst[0], err = w.q.TryGet()
 		return one(err)
 	}, func(_ int, err error) {
 		if err == errExited {
-			w.mayBeLost.Add(1)
+			w.mayBeLost.Add(uint64(len(dst)))
 		}
 	})
 	switch err {
@@ -283,9 +412,13 @@ func (w *worker) tryGet(dst []item) (int, error) {
 	case queue.ErrEmpty:
 		runtime.Gosched()
 	case queue.ErrShutdown:
-		w.checkEnding("TryGet")
+		w.checkEnding(name)
 	default:
-		w.fail("TryGet returned %v", err)
+		w.fail("%s returned %v", name, err)
+	}
+	if n < 0 || n > len(dst) || (n > 0) != (err == nil) {
+		w.fail("%s for %d items returned %d, %v", name, len(dst), n, err)
+		return 0, err
 	}
 	return n, err
 }
@@ -326,7 +459,11 @@ func (w *worker) consume() {
 				return one(err)
 			}, lost)
 		default:
-			n, err = w.tryGet(dst)
+			room = 1
+			if kind > 8 {
+				room = 2 + w.random.IntN(len(dst)-1)
+			}
+			n, err = w.tryGet(dst[:room])
 		}
 		if err == queue.ErrShutdown {
 			return
@@ -335,11 +472,18 @@ func (w *worker) consume() {
 			continue
 		}
 		w.get(dst[:n])
-		if w.random.IntN(200) == 0 {
-			w.hold()
-		}
-		w.markDone(n)
+		w.check(inOrder(w.order, dst[:n]))
+		w.processAndMark(n)
 	}
+}
+
+// processAndMark is what a worker does with the n items that it received.
+func (w *worker) processAndMark(n int) {
+	defer w.markDone(n) // though compare ends the goroutine in Requeue
+	if w.random.IntN(200) == 0 {
+		w.hold()
+	}
+	w.requeue()
 }
 
 func (w *worker) markDone(n int) {
@@ -358,16 +502,61 @@ func (w *worker) markDone(n int) {
 // rangeOverTasks works in loops over Tasks, which end in all the ways that they
 // can, until the queue is shut down and empty.
 func (w *worker) rangeOverTasks() {
+	w.loop("Tasks", 1, func(ctx context.Context, body func(items []item) bool) {
+		for it := range w.q.Tasks(ctx) {
+			if !body([]item{it}) {
+				break
+			}
+		}
+	})
+}
+
+// lingers are how long loops over Batches linger.
+var lingers = []time.Duration{-1, 0, 0, 20 * time.Microsecond, 100 * time.Microsecond, time.Millisecond, 10 * time.Millisecond}
+
+// rangeOverBatches does the same in loops over Batches.
+func (w *worker) rangeOverBatches() {
+	size, linger := 1+w.random.IntN(8), lingers[w.random.IntN(len(lingers))]
+	if w.random.IntN(20) == 0 {
+		size = 1 << 40
+	}
+	w.loop("Batches", size, func(ctx context.Context, body func(items []item) bool) {
+		for items := range w.q.Batches(ctx, size, linger) {
+			if n := len(items); n < 1 || n > size {
+				w.fail("Batches yielded a batch of %d items, of size %d", n, size)
+			}
+			w.totals.batches.Add(1)
+			kept := slices.Clone(items)
+			more := body(items)
+			if !slices.Equal(kept, items) {
+				w.fail("the batch %+v changed while its body ran: %+v", kept, items)
+			}
+			if !more {
+				break
+			}
+		}
+	})
+}
+
+// loop works in loops until the queue is shut down and empty. A turn takes up to
+// size items.
+func (w *worker) loop(name string, size int, each func(ctx context.Context, body func(items []item) bool)) {
 	for !w.quit.Load() && w.failed.Load() == nil {
 		ctx, cancel := w.context()
+		before := ctx.Err()
 		w.inBody = false
 		broke := false
-		_, err := w.call("Tasks", 0, func() (n int, err error) {
-			for it := range w.q.Tasks(ctx) {
+		_, err := w.call(name, size, func() (n int, err error) {
+			ctx.armed = true
+			each(ctx, func(items []item) bool {
 				w.inBody = true
-				n++
-				w.get([]item{it})
-				w.done.Add(1) // in whichever way the body ends
+				n += len(items)
+				if before != nil && ctx.breach != lies {
+					w.fail("%s yielded %+v, though its context had ended before: %v", name, items, before)
+				}
+				w.get(items)
+				w.done.Add(uint64(len(items))) // in whichever way the body ends
+				w.requeue()
 				switch w.random.IntN(400) {
 				case 0:
 					panic(errWork)
@@ -378,25 +567,73 @@ func (w *worker) rangeOverTasks() {
 				case 3, 4:
 					broke = true
 				}
-				if broke || w.quit.Load() {
-					broke = true
-					break
-				}
-				w.inBody = false
-			}
+				broke = broke || w.quit.Load()
+				w.inBody = broke
+				return !broke
+			})
 			if broke {
 				return n, nil
 			}
-			return n, ctx.Err()
+			return n, ctx.ending()
 		}, func(_ int, err error) {
 			cancel()
+			ctx.armed = false
 			if err == errExited && !w.inBody {
-				w.mayBeLost.Add(1)
+				w.mayBeLost.Add(min(uint64(size), ledgerSize))
 			}
 		})
 		if err == nil && !broke {
-			w.checkEnding("Tasks")
+			w.checkEnding(name)
 			return
+		}
+	}
+}
+
+// receive takes items when Ready has a signal, until the queue is shut down and
+// empty.
+func (w *worker) receive() {
+	dst := make([]item, 4)
+	for !w.quit.Load() && w.failed.Load() == nil {
+		closed, signal := false, false
+		_, _ = w.call("Ready", 0, func() (int, error) {
+			ready := w.q.Ready()
+			if w.random.IntN(2) == 0 {
+				w.onReady.Add(1)
+				defer w.onReady.Add(-1)
+				_, signal = <-ready
+				closed = !signal
+				return 0, nil
+			}
+			select {
+			case _, signal = <-ready:
+				closed = !signal
+			case <-time.After(time.Duration(w.random.IntN(200)) * time.Microsecond):
+			case <-w.broken:
+			}
+			return 0, nil
+		}, func(int, error) {})
+		if closed {
+			w.checkEnding("Ready")
+		}
+		if !signal && !closed {
+			continue
+		}
+		w.totals.signals.Add(1)
+		room := 1
+		if w.random.IntN(2) == 0 {
+			room = 2 + w.random.IntN(len(dst)-1)
+		}
+		n, err := w.tryGet(dst[:room])
+		switch {
+		case err == queue.ErrShutdown:
+			return
+		case err == queue.ErrEmpty && closed:
+			w.fail("Ready's channel is closed, but the queue is not shut down")
+		}
+		if n > 0 {
+			w.get(dst[:n])
+			w.check(inOrder(w.order, dst[:n]))
+			w.processAndMark(n)
 		}
 	}
 }
@@ -466,6 +703,7 @@ func (w *worker) shutdown(immediate bool) {
 	arg := 0
 	if immediate {
 		arg = 1
+		w.draining.Store(true)
 	}
 	for tries := 1; w.failed.Load() == nil; tries++ {
 		if tries > 3 {
@@ -478,10 +716,14 @@ func (w *worker) shutdown(immediate bool) {
 		}, func(int, error) {})
 		if err == nil {
 			w.isShutDown.Store(true)
+			if immediate {
+				w.isDrained.Store(true)
+			}
 			if !immediate && len(drained) > 0 {
 				w.fail("a graceful shutdown returned %d items", len(drained))
 			}
-			w.leave(drained)
+			w.leaveTogether(drained)
+			w.drained.Add(uint64(len(drained)))
 			w.dropped.Add(uint64(len(drained)))
 			w.totals.drained.Add(uint64(len(drained)))
 			return
@@ -494,12 +736,16 @@ func (w *worker) shutdown(immediate bool) {
 func (w *worker) drainAlone() {
 	var all []item
 	for w.failed.Load() == nil {
+		first, _ := w.q.Peek()
 		it, err := w.q.Get(context.Background())
 		if err == queue.ErrShutdown {
 			break
 		}
 		if err != nil {
 			w.fail("Get returned %v", err)
+		}
+		if first != it {
+			w.fail("Peek returned %+v, and Get then %+v", first, it)
 		}
 		w.get([]item{it})
 		w.markDone(1)
@@ -515,8 +761,10 @@ func (w *worker) monitor() {
 		s := w.q.Stats()
 		w.checkStats(s, before)
 		before = s
-		switch _, err := w.q.Peek(); err {
-		case nil, queue.ErrEmpty:
+		switch it, err := w.q.Peek(); err {
+		case nil:
+			w.peek(it)
+		case queue.ErrEmpty:
 		case queue.ErrShutdown:
 			w.checkEnding("Peek")
 		default:
@@ -534,6 +782,21 @@ func (w *worker) monitor() {
 	}
 }
 
+// peek checks an item that was at the head of the queue.
+func (w *worker) peek(it item) {
+	w.check(w.peeked(it))
+	if w.order != "fifo" {
+		return
+	}
+	if w.last == nil {
+		w.last = map[uint16]uint32{}
+	}
+	if w.last[it.producer] > it.seq {
+		w.fail("item %+v was at the head of the queue after the producer's item %d", it, w.last[it.producer])
+	}
+	w.last[it.producer] = it.seq
+}
+
 // checkStats checks what holds of the figures at any moment.
 func (w *worker) checkStats(s, before queue.Stats) {
 	for _, c := range []struct {
@@ -542,13 +805,14 @@ func (w *worker) checkStats(s, before queue.Stats) {
 	}{
 		{s.Put == s.Got+s.Dropped+uint64(s.Len), "Put == Got + Dropped + Len"},
 		{uint64(s.Unfinished) == s.Put-s.Done-s.Dropped, "Unfinished == Put - Done - Dropped"},
+		{s.Drained <= s.Dropped, "Drained <= Dropped"},
 		{0 <= s.Len && s.Len <= s.MaxLen && s.Cap >= 0, "0 <= Len <= MaxLen, 0 <= Cap"},
-		{w.resizes || s.Cap == w.capacity && (s.Cap == 0 || s.MaxLen <= s.Cap), "MaxLen <= Cap"},
+		{w.resizes || s.Cap == w.capacity && (s.Cap == 0 || s.MaxLen <= s.Cap+int(w.requeues.Load())), "MaxLen <= Cap, but for requeued items"},
 		{s.PutWaiting == 0 || s.Cap > 0 && s.Len >= s.Cap && !s.Shutdown, "PutWaiting > 0 only if full and not shut down"},
 		{s.GetWaiting == 0 || s.Len == 0 && !s.Shutdown, "GetWaiting > 0 only if empty and not shut down"},
 		{s.PutWaiting >= 0 && s.GetWaiting >= 0 && s.PutWaiting+s.GetWaiting <= len(w.workers), "no more wait than there are"},
 		{s.Put >= before.Put && s.Got >= before.Got && s.Done >= before.Done && s.Dropped >= before.Dropped &&
-			s.Rejected >= before.Rejected && s.PutBlocked >= before.PutBlocked && s.GetBlocked >= before.GetBlocked &&
+			s.Drained >= before.Drained && s.Rejected >= before.Rejected && s.PutBlocked >= before.PutBlocked && s.GetBlocked >= before.GetBlocked &&
 			s.MaxLen >= before.MaxLen, "what is counted never falls"},
 		{s.Shutdown || !before.Shutdown, "a shutdown is not undone"},
 		{!s.Shutdown || w.ending.Load(), "Shutdown only if somebody shut it down"},
