@@ -621,7 +621,7 @@ func TestBrokenQueuesAreFoundOut(t *testing.T) {
 		{"fifo", func(q target) target { return refusesToRequeue{q} }, "Requeue returned ErrShutdown, but its caller has an item"},
 		{"fifo", func(q target) target { return forgetsToRequeue{q} }, "items are missing|Put is between"},
 		{"fifo", func(q target) target { return requeuesAfterTheDrain{q} }, "though the queue had been drained before|items are missing|Put is between"},
-		{"fifo", func(q target) target { return requeuesTooLate{q} }, "can't be marked done|Unfinished == Put - Done - Dropped|Done is"},
+		{"fifo", func(q target) target { return requeuesTooLate{q} }, "can't be marked done|Unfinished == Put - Done - Dropped|Done is|Join returned nil, but its caller has an item|are unfinished after all"},
 		{"fifo", func(q target) target { return signalsOnce{q} }, "those who wait for Ready get no signal"},
 		{"fifo", func(q target) target { return newClosesReadyTooEarly(q) }, "Ready returned ErrShutdown, but nobody shut the queue down"},
 		{"fifo", func(q target) target { return neverClosesReady{q} }, "somebody hangs, leaving after the shutdown"},
