@@ -237,7 +237,7 @@ func (q *Queue[T]) turn(ctx context.Context, b *batches[T]) bool {
 	w := q.lot.Park(&q.getters)
 	w.Batch = &b.batch
 	q.lot.Unlock()
-	b.ending, _ = q.lot.WaitBatch(b.done, &q.getters, w)
+	b.ending = q.lot.WaitBatch(b.done, &q.getters, w)
 	return len(b.batch.Items) > 0
 }
 

@@ -1,17 +1,17 @@
 // Package heap is a stable priority queue that can also give up its last item.
 //
 // It is a binary heap for as long as items only leave in order, and becomes an
-// interval heap (interval.go) once one has to leave from the other end: that
-// one's Pop is dearer, because of each cache line that it reads half are the
-// greatest items of nodes, which it does not need.
+// interval heap (interval.go) once one has to leave from the other end. Its Pop is
+// slower: half of every cache line it reads holds node maxima, which Pop does not
+// need.
 //
 // Items leave bottom-up (I. Wegener, "Bottom-Up-Heapsort", 1993): the hole at
 // the top sinks to a leaf with one comparison a level, and the item that fills
 // it, which came from a leaf, rises a level or two from there. A textbook
 // sift-down takes two comparisons a level.
 //
-// Comparing is a call into code that may panic, or end the goroutine. A method
-// that it happened to may have moved items by then; Undo moves them back.
+// compare is the user's code: it may panic, or end the goroutine. The method that
+// called it may have moved items by then; Undo moves them back.
 package heap
 
 import "unsafe"
@@ -71,7 +71,9 @@ func (h *Heap[T]) Push(item T) {
 		items, compare := h.items, h.compare
 		top := len(items)
 		if top > 1 && compare(item, items[top/2]) < 0 {
-			// Many then go to the front: what waits for long is what comes late.
+			// Test the root first: where items come and go, the heap holds those
+			// that leave late, so a new item with a random priority that beats
+			// its parent often beats them all.
 			if top /= 2; compare(item, items[1]) < 0 {
 				top = 1
 			}
@@ -201,7 +203,8 @@ func (h *Heap[T]) Exchange(item T) (out T) {
 	return out
 }
 
-// Undo puts all back as it was before a call in which compare did not return.
+// Undo restores the heap to its state before a call in which compare did not
+// return.
 // The complexity is O(log n), where n = h.Len().
 func (h *Heap[T]) Undo() {
 	for ; h.hole > 0; h.hole /= 2 {

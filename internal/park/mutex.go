@@ -17,10 +17,10 @@ import (
 // over for a millisecond and then puts the mutex into its starvation mode, in
 // which each hand-over costs a switch of goroutines.
 //
-// With one processor there is nobody to wait for while spinning: the goroutine
-// that holds the mutex can only go on once this one blocks.
+// With one processor spinning is useless: the goroutine that holds the mutex can
+// only run once this one blocks.
 //
-// This is no way of waiting for an item or a slot: for those, callers park.
+// Calls do not wait for items or slots this way: for those, they park.
 const (
 	lockAttempts = 4
 	lockPause    = 8000

@@ -273,9 +273,9 @@ func (l *Lot[T]) waitDone(done <-chan struct{}, line *Line[T], w *Waiter[T]) {
 }
 
 // WaitBatch is [Lot.Wait] for a waiter with a batch, which also ends when the
-// batch has lingered. It gives w back. left reports that done was closed; err
-// is why the call was ended otherwise.
-func (l *Lot[T]) WaitBatch(done <-chan struct{}, line *Line[T], w *Waiter[T]) (left bool, err error) {
+// batch has lingered. It gives w back, and reports whether the wait ended
+// because done was closed. Whatever ended it, the batch has its items.
+func (l *Lot[T]) WaitBatch(done <-chan struct{}, line *Line[T], w *Waiter[T]) (left bool) {
 	if timer := w.Batch.timer; timer == nil {
 		l.Wait(done, line, w)
 	} else {
@@ -288,13 +288,10 @@ func (l *Lot[T]) WaitBatch(done <-chan struct{}, line *Line[T], w *Waiter[T]) (l
 		}
 		timer.Stop() // leaves no fire for the next turn (TIMER_NOT_STOPPED in the model)
 	}
-	err = w.err
+	left = w.err == errLeft
 	w.Batch = nil
 	l.giveBack(w)
-	if err == errLeft {
-		return true, nil
-	}
-	return false, err
+	return left
 }
 
 // leave takes w out of line, or takes the signal of the call that has completed

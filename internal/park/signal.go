@@ -1,7 +1,7 @@
 package park
 
 // A Signal is a channel that holds one signal, for use in a select. The zero
-// value is one that nobody receives from: it costs a nil check.
+// value has no channel yet: sending to it costs a nil check.
 //
 // All methods need the lock under which the state that it signals changes.
 type Signal struct {
