@@ -90,6 +90,7 @@ hidden byte one_signal = SPARED /* a waiter gets one signal when it was served, 
 hidden byte head       = SPARED /* a loop that has begun a batch is given items before the calls behind it */
 hidden byte in_hand    = SPARED /* a turn yields all that it was given, 1 to SIZE items */
 hidden byte linger     = SPARED /* a batch that waits for more has a timer, started with its first item and not again */
+hidden byte unmoved    = SPARED /* no signal is sent where no item was queued or left */
 hidden byte closing    = SPARED /* no signal is sent on the closed channel */
 hidden byte requeued   = SPARED /* Requeue adds the item, and releases no Join, if the queue is live or, after a graceful shutdown, has unfinished items */
 hidden byte quiescent  = SPARED /* when nobody can move, nobody is parked for what is there */
@@ -154,13 +155,15 @@ hidden byte released   = SPARED /* after a shutdown nobody stays parked: no asse
 #define SIGNAL_NOT_PENDING   47 /* the first call of Ready does not look for items */
 #define SIGNAL_AFTER_CLOSE   48 /* signal does not look whether the channel is closed */
 #define NEVER_CLOSED         49 /* Shutdown does not close Ready's channel */
-#define REQUEUE_BOUNDED      50 /* Requeue refuses an item when the queue is full */
-#define REQUEUE_UNCOUNTED    51 /* a requeued item does not count as unfinished */
-#define REQUEUE_MARKS_DONE   52 /* Requeue marks the item in hand done before it adds the new one */
-#define REQUEUE_REFUSED      53 /* Requeue refuses after any shutdown */
-#define REQUEUE_TAKEN_LATE   54 /* Requeue adds the item after a graceful shutdown though no item is unfinished */
-#define REQUEUE_AFTER_DRAIN  55 /* Requeue adds the item after an immediate shutdown */
-#define FULL_IS_EQUAL        56 /* full is len == capacity, which a requeue goes beyond */
+#define SIGNAL_UNMOVED       50 /* Resize signals Ready even if it lets nobody in */
+#define ZERO_MISSED          51 /* Join does not notice a zero that came and went as it asked for Done */
+#define REQUEUE_BOUNDED      52 /* Requeue refuses an item when the queue is full */
+#define REQUEUE_UNCOUNTED    53 /* a requeued item does not count as unfinished */
+#define REQUEUE_MARKS_DONE   54 /* Requeue marks the item in hand done before it adds the new one */
+#define REQUEUE_REFUSED      55 /* Requeue refuses after any shutdown */
+#define REQUEUE_TAKEN_LATE   56 /* Requeue adds the item after a graceful shutdown though no item is unfinished */
+#define REQUEUE_AFTER_DRAIN  57 /* Requeue adds the item after an immediate shutdown */
+#define FULL_IS_EQUAL        58 /* full is len == capacity, which a requeue goes beyond */
 
 /* Items, and where the red one is */
 #define NONE    0
@@ -246,7 +249,10 @@ bool received; /* for the properties: a signal was, since an item last was queue
 #define moved() received = false
 #define signal() \
 	if \
-	:: len(buf) > 0 && used && (!closed || broken(SIGNAL_AFTER_CLOSE)) -> check(closing, !closed); sent = true \
+	:: len(buf) > 0 && used && (!closed || broken(SIGNAL_AFTER_CLOSE)) -> \
+		check(closing, !closed); \
+		check(unmoved, sent || !received); \
+		sent = true \
 	:: else \
 	fi
 #else
@@ -743,8 +749,12 @@ inline storeAll() {
 
 inline addAll() {
 	handOver();
+	n = len(buf);
 	storeAll();
-	signal()
+	if
+	:: len(buf) > n -> signal()
+	:: else
+	fi
 }
 
 /* PutBatch, of two items */
@@ -970,9 +980,8 @@ inline joinReturns() {
 }
 
 inline Join() {
-	call[me].joins = true;
-	if
-	:: unfinished == 0 && !(broken(PARKS_UNSEEN) && e == ASKED) -> call[me].zero = true; e = NIL; unlock(); joinReturns()
+	if /* zero: zeros has changed since the first look */
+	:: (unfinished == 0 || call[me].zero && !broken(ZERO_MISSED)) && !(broken(PARKS_UNSEEN) && e == ASKED) -> call[me].zero = true; e = NIL; unlock(); joinReturns()
 	:: else -> joinParks()
 	fi
 }
@@ -1013,8 +1022,12 @@ inline Shutdown(immediate) {
 
 inline Resize(to) {
 	capacity = to;
+	n = len(buf);
 	unless(RESIZE_ADMITS_NOBODY, admit());
-	unless(SIGNAL_NOT_RESIZED, signal());
+	if
+	:: len(buf) > n && !broken(SIGNAL_NOT_RESIZED) || broken(SIGNAL_UNMOVED) -> signal()
+	:: else
+	fi;
 	Unlock()
 }
 
@@ -1214,7 +1227,7 @@ proctype joiner(byte me) {
 	bool loaded;
 #endif
 	do
-	:: d_step { idle && others -> unlessAsks(unfinished > 0, Join()) }
+	:: d_step { idle && others -> call[me].joins = true; unlessAsks(unfinished > 0, Join()) }
 	asked(Join())
 	:: wake()
 	:: d_step { receive(joiners); joinReturns() }
@@ -1265,6 +1278,18 @@ proctype miscounter() {
 }
 #endif
 
+/* When no process can move, what holds before a shutdown and after it */
+inline resting() {
+	check(quiescent, len(joiners) == 0 || unfinished > 0);
+#if COLLECTORS
+	check(quiescent, !begun(COLLECTOR) || !(gets ?? [eval(COLLECTOR)]));
+#endif
+#if COLLECTORS > 1
+	check(quiescent, !begun(COLLECTOR + 1) || !(gets ?? [eval(COLLECTOR + 1)]));
+#endif
+	check(quiescent, !getting || len(buf) == 0)
+}
+
 /*
  * Ends it all, at any moment. Either the queue is shut down at once, or no more
  * is put, or gotten, or neither, and the queue is shut down when nobody can move.
@@ -1285,8 +1310,7 @@ proctype closer() {
 	timeout -> d_step {
 		check(quiescent, len(getters) == 0 || len(buf) == 0);
 		check(quiescent, len(putters) == 0 || full);
-		check(quiescent, len(joiners) == 0 || unfinished > 0);
-		check(quiescent, !getting || len(buf) == 0)
+		resting()
 	};
 shut:
 	if
@@ -1301,8 +1325,7 @@ shut:
 	cancelling = false;
 	timeout -> d_step {
 		check(quiescent, len(getters) == 0 && len(putters) == 0);
-		check(quiescent, len(joiners) == 0 || unfinished > 0);
-		check(quiescent, !getting || len(buf) == 0);
+		resting();
 		Shutdown(true)
 	};
 	do
