@@ -14,20 +14,17 @@ type fault struct {
 	edits []edit
 }
 
-// An edit replaces code that stands in a file exactly once.
-type edit struct{ file, old, new string }
-
-// one returns the edits of a fault that takes just one.
-func one(file, old, new string) []edit { return []edit{{file, old, new}} }
-
 const (
 	queueGo    = "queue.go"
-	waitGo     = "wait.go"
+	storeGo    = "store.go"
 	batchGo    = "batch.go"
 	joinGo     = "join.go"
 	shutdownGo = "shutdown.go"
 	priorityGo = "priority.go"
 	tasksGo    = "tasks.go"
+	statsGo    = "stats.go"
+	parkGo     = "internal/park/park.go"
+	signalGo   = "internal/park/signal.go"
 	dequeGo    = "internal/deque/deque.go"
 	heapGo     = "internal/heap/heap.go"
 )
@@ -35,65 +32,68 @@ const (
 var classes = []class{
 	{"an item is lost as its receiver is cancelled", []fault{
 		{
-			"a call that was served returns its context's error",
-			"TestACallThatWasServedKeepsWhatItWasGivenThoughItsContextEnds",
-			one(waitGo, "\tq.mu.Unlock()\n\tif !parked {", "\tw.err = ctx.Err()\n\tq.mu.Unlock()\n\tif !parked {"),
+			"a call that was completed returns its context's error",
+			"TestABlockedCallThatIsCompletedAfterItsContextEndedKeepsWhatItWasGiven",
+			[]edit{{parkGo, "Lot.leave", "l.Mu.Unlock()", "w.err = errLeft\n$old"}},
 		},
 		{
 			"the same, under load",
 			"TestNoItemIsLostOrDoubledThoughContextsEndAsItIsHandedOver",
-			one(waitGo, "\tq.mu.Unlock()\n\tif !parked {", "\tw.err = ctx.Err()\n\tq.mu.Unlock()\n\tif !parked {"),
+			[]edit{{parkGo, "Lot.leave", "l.Mu.Unlock()", "w.err = errLeft\n$old"}},
 		},
 		{
 			"a batch that was cancelled forgets what had gone in",
 			"TestPutBatchReturnsHowManyWentIn",
-			one(batchGo, "return n + moved, err", "if err != nil {\n\t\treturn 0, err\n\t}\n\treturn n + moved, err"),
+			[]edit{{batchGo, "Queue.PutBatch", "return n + moved, err", "if err != nil {\n\treturn 0, err\n}\n$old"}},
 		},
 		{
 			"the signal to a call that has left goes to the next user of its waiter",
 			"TestNoItemIsLostOrDoubledThoughContextsEndAsItIsHandedOver",
-			one(waitGo, "\tif !parked {\n\t\t<-w.ready", "\tif false {\n\t\t<-w.ready"),
+			[]edit{{parkGo, "Lot.leave", "if !parked {\n\t<-w.ready\n}", ""}},
 		},
 	}},
 	{"a cancelled call swallows a wake-up", []fault{
 		{
-			"it stays in line and is served in place of the next",
+			"it stays in line and is completed in place of the next",
 			"TestACancelledCallSwallowsNoWakeUp",
-			one(waitGo, "l.remove(w)\n\t\tw.err", "w.spare = false\n\t\tw.err"),
+			[]edit{{parkGo, "Lot.leave", "line.remove(w)", "w.spare = false"}},
 		},
 		{
 			"it takes those behind it out of the line with it",
 			"TestACancelledCallSwallowsNoWakeUp",
-			one(waitGo, "if w.prev == nil {\n\t\tl.head = w.next", "if w.prev == nil {\n\t\tl.head = nil"),
+			[]edit{{parkGo, "Line.remove", "l.Head = w.next", "l.Head = nil"}},
 		},
 		{
-			"it stays the last in line, and the next parks behind it",
+			"it stays the last in line, and the next blocks behind it",
 			"TestACallThatParksBehindACancelledOneIsServed",
-			one(waitGo, "l.tail = w.prev\n\t} else {", "_ = w.prev\n\t} else {"),
+			[]edit{{parkGo, "Line.remove", "l.tail = w.prev", "_ = w.prev"}},
 		},
 	}},
-	{"a cancellation goes unseen between the check and the parking", []fault{
+	{"a cancellation goes unseen between the check and the blocking", []fault{
 		{
-			"Get parks without regard to its context",
+			"Get blocks without regard to its context",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
-			one(queueGo, "done == nil { // as await does, but see there\n\t\t<-w.ready\n\t} else {\n\t\tq.awaitOrLeave(ctx, done, &q.getters, w)",
-				"done == nil || ctx.Err() != nil {\n\t\t<-w.ready\n\t} else {\n\t\tq.awaitOrLeave(ctx, done, &q.getters, w)"),
+			[]edit{{queueGo, "Queue.Get", "q.lot.Wait(done, &q.getters, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
 		},
 		{
-			"Put parks without regard to its context",
+			"Put blocks without regard to its context",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
-			one(queueGo, "done == nil { // as await does, but see there\n\t\t<-w.ready\n\t} else {\n\t\tq.awaitOrLeave(ctx, done, &q.putters, w)",
-				"done == nil || ctx.Err() != nil {\n\t\t<-w.ready\n\t} else {\n\t\tq.awaitOrLeave(ctx, done, &q.putters, w)"),
+			[]edit{{queueGo, "Queue.Put", "q.lot.Wait(done, &q.putters, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
 		},
 		{
-			"Join parks without regard to its context",
+			"Join blocks without regard to its context",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
-			one(waitGo, "done == nil {", "done == nil || ctx.Err() != nil && l == &q.joiners {"),
+			[]edit{{joinGo, "Queue.Join", "q.lot.Wait(done, &q.joiners, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
 		},
 		{
-			"PutBatch and GetBatch park without regard to their context",
+			"PutBatch blocks without regard to its context",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
-			one(waitGo, "done == nil {", "done == nil || ctx.Err() != nil && l != &q.joiners {"),
+			[]edit{{batchGo, "Queue.PutBatch", "q.lot.Wait(done, &q.putters, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
+		},
+		{
+			"GetBatch blocks without regard to its context",
+			"TestAContextThatEndsAsTheCallParksIsSeen",
+			[]edit{{batchGo, "Queue.GetBatch", "q.lot.Wait(done, &q.getters, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
 		},
 	}},
 	{"the waker blocks while it holds the lock", []fault{
@@ -101,32 +101,33 @@ var classes = []class{
 			"Put hands over under the lock, to a channel without room",
 			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
 			[]edit{
-				{waitGo, "make(chan struct{}, 1)", "make(chan struct{})"},
-				{queueGo, "q.mu.Unlock()\n\t\tw.ready <- struct{}{}", "w.ready <- struct{}{}\n\t\tq.mu.Unlock()"},
+				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
+				{queueGo, "Queue.addUnlock", "q.getters.Pop()\nq.unlock()\nw.Signal()", "q.getters.Pop()\nw.Signal()\nq.unlock()"},
 			},
 		},
 		{
-			"a call wakes those that it served under the lock, through a channel without room",
+			"a call wakes those that it completed under the lock, through a channel without room",
 			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
 			[]edit{
-				{waitGo, "make(chan struct{}, 1)", "make(chan struct{})"},
-				{waitGo, "q.served, q.servedLast = nil, nil\n\tq.mu.Unlock()\n\tfor w != nil {", "q.served, q.servedLast = nil, nil\n\tdefer q.mu.Unlock()\n\tfor w != nil {"},
+				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
+				{parkGo, "Lot.Unlock", "l.served, l.servedLast = nil, nil\nl.Mu.Unlock()", "l.served, l.servedLast = nil, nil\ndefer l.Mu.Unlock()"},
 			},
 		},
 		{
 			"the last TaskDone wakes Joins under the lock, through a channel without room",
 			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
 			[]edit{
-				{waitGo, "make(chan struct{}, 1)", "make(chan struct{})"},
-				{joinGo, "q.serveAll(&q.joiners, nil)", "for q.joiners.head != nil {\n\t\t\tq.joiners.pop().ready <- struct{}{}\n\t\t}"},
+				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
+				{joinGo, "Queue.finish", "q.lot.ServeAll(&q.joiners, nil)", "for q.joiners.Head != nil {\n\tq.joiners.Pop().Signal()\n}"},
 			},
 		},
 		{
 			"Shutdown wakes Gets under the lock, through a channel without room",
 			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
 			[]edit{
-				{waitGo, "make(chan struct{}, 1)", "make(chan struct{})"},
-				{shutdownGo, "q.serveAll(&q.getters, ErrShutdown)", "for q.getters.head != nil {\n\t\tw := q.getters.pop()\n\t\tw.err = ErrShutdown\n\t\tw.ready <- struct{}{}\n\t}"},
+				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
+				{parkGo, "", "", "func (w *Waiter[T]) End(err error) { w.err = err; w.ready <- struct{}{} }"},
+				{shutdownGo, "Queue.Shutdown", "q.lot.ServeAll(&q.getters, ErrShutdown)", "for q.getters.Head != nil {\n\tq.getters.Pop().End(ErrShutdown)\n}"},
 			},
 		},
 	}},
@@ -134,376 +135,760 @@ var classes = []class{
 		{
 			"Join stands in the line of Gets",
 			"TestEachEventReleasesThoseItEnables",
-			one(joinGo, "q.newWaiter(&q.joiners)", "q.newWaiter(&q.getters)"),
+			[]edit{{joinGo, "Queue.Join", "q.lot.Park(&q.joiners)", "q.lot.Park(&q.getters)"}},
 		},
 		{
 			"the last TaskDone releases a single Join",
 			"TestEachEventReleasesThoseItEnables",
-			one(joinGo, "q.serveAll(&q.joiners, nil)", "if q.joiners.head != nil {\n\t\t\tq.serve(&q.joiners, nil)\n\t\t}"),
+			[]edit{{joinGo, "Queue.finish", "q.lot.ServeAll(&q.joiners, nil)", "if q.joiners.Head != nil {\n\tq.lot.Serve(&q.joiners, nil)\n}"}},
 		},
 		{
-			"a slot that is freed releases no Put when a Join waits too",
+			"a slot that is freed releases no Put when a Join is blocked too",
 			"TestEachEventReleasesThoseItEnables",
-			one(queueGo, "if q.putters.head != nil {", "if q.putters.head != nil && q.joiners.head == nil {"),
+			[]edit{{queueGo, "Queue.takeUnlock", "q.putters.Head != nil", "q.putters.Head != nil && q.joiners.Head == nil"}},
 		},
 	}},
-	{"a shutdown forgets somebody", []fault{
+	{"a shutdown forgets a blocked call, or an item", []fault{
 		{
-			"parked Puts",
+			"blocked Puts",
 			"TestAShutdownForgetsNobody",
-			one(shutdownGo, "q.serveAll(&q.putters, ErrShutdown)", ""),
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.lot.ServeAll(&q.putters, ErrShutdown)", ""}},
 		},
 		{
-			"parked Gets",
+			"blocked Gets and loops",
 			"TestAShutdownForgetsNobody",
-			one(shutdownGo, "q.serveAll(&q.getters, ErrShutdown)", ""),
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.lot.ServeAll(&q.getters, ErrShutdown)", ""}},
 		},
 		{
-			"all that are parked but the first",
+			"all that are blocked but the first",
 			"TestAShutdownForgetsNobody",
-			one(waitGo, "for l.head != nil {", "if l.head != nil {"),
+			[]edit{{parkGo, "Lot.ServeAll", "for line.Head != nil {\n\tl.Serve(line, err)\n}", "if line.Head != nil {\n\tl.Serve(line, err)\n}"}},
 		},
 		{
-			"parked Puts, if it is an immediate one",
+			"blocked Puts, if it is immediate",
 			"TestAShutdownForgetsNobody",
-			one(shutdownGo, "q.serveAll(&q.putters, ErrShutdown)", "if !immediate {\n\t\tq.serveAll(&q.putters, ErrShutdown)\n\t}"),
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.lot.ServeAll(&q.putters, ErrShutdown)", "if !immediate {\n\t$old\n}"}},
 		},
 		{
-			"Joins, which wait for items that it has taken out",
+			"Joins that wait for items which it drained",
 			"TestWhatIsDroppedReleasesJoin",
-			one(shutdownGo, "q.finish(int(min(int64(len(drained)), q.unfinished)))", ""),
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.finish(int(min(int64(len(drained)), q.unfinished)))", ""}},
 		},
 		{
-			"Joins, though none of the items is left that they wait for",
+			"Joins, though no item is left that they wait for",
 			"TestAShutdownThatDrainsAllThatIsUnfinishedReleasesJoin",
-			one(shutdownGo, "q.finish(int(min(int64(len(drained)), q.unfinished)))", "q.unfinished -= min(int64(len(drained)), q.unfinished)"),
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.finish(int(min(int64(len(drained)), q.unfinished)))", "q.unfinished -= min(int64(len(drained)), q.unfinished)"}},
 		},
 		{
-			"the items that wait, if it follows a graceful one",
+			"the queued items, if it follows a graceful one",
 			"TestAGracefulShutdownMayBeFollowedByAnImmediateOne",
-			one(shutdownGo, "if immediate && q.len > 0 {", "if immediate && !q.shutdown && q.len > 0 {"),
+			[]edit{{shutdownGo, "Queue.Shutdown", "immediate && q.store.len > 0", "immediate && !q.shutdown && q.store.len > 0"}},
 		},
 		{
 			"the order of a LIFO queue",
 			"TestAnImmediateShutdownReturnsWhatWaitsInOrder",
-			one(batchGo, "dst[i] = q.buf.PopBack()", "dst[i] = q.buf.PopFront()"),
+			[]edit{{storeGo, "store.popAll", "dst[i] = s.buf.PopBack()", "dst[i] = s.buf.PopFront()"}},
+		},
+		{
+			"the channel of Ready",
+			"TestReadyIsClosedByAShutdownAndTryGetReturnsWhatIsLeft",
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.ready.Close()", ""}},
+		},
+		{
+			"the channel of Ready, if it is made later",
+			"TestReadyIsClosedByAShutdownAndTryGetReturnsWhatIsLeft",
+			[]edit{{signalGo, "Signal.Chan", "s.closed", "false && s.closed"}},
 		},
 	}},
-	{"a put after the shutdown, or a second shutdown, panics", []fault{
+	{"a call after the shutdown, or a second shutdown, panics or goes in", []fault{
 		{
 			"the second Shutdown panics",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
-			one(shutdownGo, "q.shutdown = true", "if q.shutdown {\n\t\tpanic(\"shut down twice\")\n\t}\n\tq.shutdown = true"),
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.shutdown = true", "if q.shutdown {\n\tpanic(\"shut down twice\")\n}\n$old"}},
 		},
 		{
 			"a Put that comes too late panics",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
-			one(queueGo, "\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn ErrShutdown\n\t}\n\tif !q.full() {\n\t\tq.add(item)\n\t\treturn nil\n\t}\n\tq.putBlocked++",
-				"\tif q.shutdown {\n\t\tq.unlock()\n\t\tpanic(ErrShutdown)\n\t}\n\tif !q.full() {\n\t\tq.add(item)\n\t\treturn nil\n\t}\n\tq.putBlocked++"),
+			[]edit{{queueGo, "Queue.Put", "if q.shutdown {\n\tq.unlock()\n\treturn ErrShutdown\n}", "if q.shutdown {\n\tq.unlock()\n\tpanic(ErrShutdown)\n}"}},
 		},
 		{
 			"a ForcePut that comes too late goes in",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
-			one(queueGo, "\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn evicted, false, ErrShutdown\n\t}\n", ""),
+			[]edit{{queueGo, "Queue.ForcePut", "if q.shutdown {\n\tq.unlock()\n\treturn evicted, false, ErrShutdown\n}", ""}},
 		},
 		{
 			"a TryPut that comes too late goes in, if the queue is empty",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
-			one(queueGo, "if q.shutdown {\n\t\tq.unlock()\n\t\treturn ErrShutdown\n\t}\n\tif q.full() {", "if q.shutdown && q.len > 0 {\n\t\tq.unlock()\n\t\treturn ErrShutdown\n\t}\n\tif q.full() {"),
+			[]edit{{queueGo, "Queue.TryPut", "q.shutdown", "q.shutdown && q.store.len > 0"}},
 		},
 		{
 			"a PutBatch that comes too late goes in, and hears that it did not",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
-			one(batchGo, "\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn 0, ErrShutdown\n\t}\n\tif q.getters",
-				"\tif q.shutdown {\n\t\tq.storeAll(items)\n\t\tq.unlock()\n\t\treturn 0, ErrShutdown\n\t}\n\tif q.getters"),
+			[]edit{{batchGo, "Queue.PutBatch", "if q.shutdown {\n\tq.unlock()\n\treturn 0, ErrShutdown\n}", "if q.shutdown {\n\tq.storeAll(items)\n\tq.unlock()\n\treturn 0, ErrShutdown\n}"}},
+		},
+		{
+			"a TryPutBatch that comes too late goes in",
+			"TestEachCallReturnsTheErrorOfTheQueuesState",
+			[]edit{{batchGo, "Queue.TryPutBatch", "q.shutdown", "false"}},
+		},
+		{
+			"a Requeue after an immediate shutdown goes in, while items are unfinished",
+			"TestRequeueIsRefusedAfterAnImmediateShutdown",
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.refusing = q.refusing || immediate", ""}},
+		},
+		{
+			"a Requeue goes in after all is done",
+			"TestRequeueIsTakenAfterAGracefulShutdownWhileItemsAreUnfinished",
+			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.unfinished == 0", "q.refusing"}},
+		},
+		{
+			"what is left, or requeued, is signalled on the closed channel of Ready",
+			"TestReadyIsClosedByAShutdownAndTryGetReturnsWhatIsLeft",
+			[]edit{{signalGo, "Signal.Send", "s.c == nil || s.closed", "s.c == nil"}},
+		},
+		{
+			"the channel of Ready is closed twice",
+			"TestReadyIsClosedByAShutdownAndTryGetReturnsWhatIsLeft",
+			[]edit{{signalGo, "Signal.Close", "s.c != nil && !s.closed", "s.c != nil"}},
 		},
 	}},
 	{"the last item is lost at the shutdown", []fault{
 		{
 			"Get looks for the shutdown before it looks for items",
 			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
-			one(queueGo, "\tif q.len > 0 {\n\t\treturn q.take(), nil\n\t}\n\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn item, ErrShutdown\n\t}\n",
-				"\tif q.shutdown {\n\t\tq.unlock()\n\t\treturn item, ErrShutdown\n\t}\n\tif q.len > 0 {\n\t\treturn q.take(), nil\n\t}\n"),
+			[]edit{{queueGo, "Queue.Get", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
 		},
 		{
 			"TryGet looks for the shutdown before it looks for items",
 			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
-			one(queueGo, "TryGet() (T, error) {\n\tif !q.mu.TryLock() {\n\t\tlockContended(&q.mu)\n\t}\n\tif q.len > 0 {", "TryGet() (T, error) {\n\tif !q.mu.TryLock() {\n\t\tlockContended(&q.mu)\n\t}\n\tif q.len > 0 && !q.shutdown {"),
+			[]edit{{queueGo, "Queue.TryGet", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
 		},
 		{
 			"GetBatch looks for the shutdown before it looks for items",
 			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
-			one(batchGo, "if q.len > 0 {\n\t\tn = min", "if q.len > 0 && !q.shutdown {\n\t\tn = min"),
+			[]edit{{batchGo, "Queue.GetBatch", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
+		},
+		{
+			"a loop over Tasks looks for the shutdown before it looks for items",
+			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
+			[]edit{{tasksGo, "Queue.next", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
 		},
 		{
 			"a graceful shutdown takes the items out too",
 			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
-			one(shutdownGo, "if immediate && q.len > 0 {", "if q.len > 0 {"),
+			[]edit{{shutdownGo, "Queue.Shutdown", "immediate && q.store.len > 0", "q.store.len > 0"}},
+		},
+		{
+			"TryGetBatch looks for the shutdown before it looks for items",
+			"TestEachCallReturnsTheErrorOfTheQueuesState",
+			[]edit{{batchGo, "Queue.TryGetBatch", "q.store.len == 0", "q.store.len == 0 || q.shutdown"}},
+		},
+		{
+			"a loop over Batches looks for the shutdown before it looks for items",
+			"TestBatchesDoesNotLingerInATurnThatBeginsAfterAShutdown",
+			[]edit{{batchGo, "Queue.turn", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
 		},
 	}},
 	{"the count of unfinished items goes wrong", []fault{
 		{
 			"at an immediate shutdown",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			one(shutdownGo, "q.finish(int(min(int64(len(drained)), q.unfinished)))", ""),
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.finish(int(min(int64(len(drained)), q.unfinished)))", ""}},
 		},
 		{
 			"at an eviction, which counts the new item and not the old",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			one(queueGo, "q.put++\n\tq.dropped++", "q.count(1)\n\tq.dropped++"),
+			[]edit{{queueGo, "Queue.ForcePut", "q.put++", "q.count(1)"}},
 		},
 		{
-			"at a cancellation, because the Put counts as it parks",
+			"at a cancellation, because the Put counts as it blocks",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			one(queueGo, "w := q.newWaiter(&q.putters)", "q.unfinished++\n\tw := q.newWaiter(&q.putters)"),
+			[]edit{{queueGo, "Queue.Put", "q.lot.Park(&q.putters)", "func() *waiter[T] {\n\tq.unfinished++\n\treturn $old\n}()"}},
 		},
 		{
 			"below zero, if TaskDone came before the shutdown",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			one(shutdownGo, "q.finish(int(min(int64(len(drained)), q.unfinished)))", "q.finish(len(drained))"),
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.finish(int(min(int64(len(drained)), q.unfinished)))", "q.finish(len(drained))"}},
+		},
+		{
+			"below zero, if TaskDone was called in the body of a loop over Batches",
+			"TestBatchesTakesOffNoMoreThanIsUnfinished",
+			[]edit{{batchGo, "Queue.markBatch", "int(min(int64(b.inHand), q.unfinished))", "b.inHand"}},
+		},
+		{
+			"below zero, if TaskDone was called in the body of a loop over Tasks",
+			"TestTasksGoesOnThoughSomebodyElseMarkedItsItemsDone",
+			[]edit{{tasksGo, "Queue.next", "*inHand && q.unfinished > 0", "*inHand"}},
+		},
+		{
+			"at the break out of a loop over Batches",
+			"TestBatchesMarksItsItemsDoneWhenTheBodyLeaves",
+			[]edit{{batchGo, "Queue.batches", "b.inHand > 0", "false"}},
+		},
+		{
+			"at a refusal, which counts a batch as one item",
+			"TestTheQueueDoesWhatAPlainModelDoes",
+			[]edit{{batchGo, "Queue.TryPutBatch", "q.rejected += uint64(len(items) - n)", "q.rejected++"}},
+		},
+		{
+			"because an eviction counts as drained",
+			"TestTheQueueDoesWhatAPlainModelDoes",
+			[]edit{{queueGo, "Queue.ForcePut", "q.dropped++", "q.dropped++\nq.drained++"}},
+		},
+	}},
+	{"a requeued item is refused, lost, or passed by Join", []fault{
+		{
+			"it is counted after the item in hand is marked done, and Join returns between the two",
+			"TestRequeueWithinALoopBeforeItsItemIsDoneKeepsJoinBlocked",
+			[]edit{{queueGo, "Queue.Requeue", "q.addUnlock(item)", "q.finish(1)\n$old"}},
+		},
+		{
+			"it is not counted",
+			"TestRequeueWithinALoopBeforeItsItemIsDoneKeepsJoinBlocked",
+			[]edit{{queueGo, "Queue.Requeue", "q.addUnlock(item)", "q.unfinished--\n$old"}},
+		},
+		{
+			"a full queue refuses it",
+			"TestRequeueMakesAFullQueueLongerThanItsCapacity",
+			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.unfinished == 0", "q.full() || $old"}},
+		},
+		{
+			"a full queue gives up another for it",
+			"TestRequeueMakesAFullQueueLongerThanItsCapacity",
+			[]edit{{queueGo, "Queue.Requeue", "q.addUnlock(item)", "if q.full() {\n\tq.store.exchange(item)\n\tq.unlock()\n\treturn nil\n}\n$old"}},
+		},
+		{
+			"a graceful shutdown refuses it, though items are unfinished",
+			"TestRequeueIsTakenAfterAGracefulShutdownWhileItemsAreUnfinished",
+			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.unfinished == 0", "q.shutdown"}},
+		},
+		{
+			"a queue that is longer than its capacity lets blocked Puts in",
+			"TestRequeueMakesAFullQueueLongerThanItsCapacity",
+			[]edit{{queueGo, "Queue.full", "q.store.len >= q.capacity", "q.store.len == q.capacity"}},
+		},
+		{
+			"a queue that is longer than its capacity has room for less than nothing",
+			"TestTheQueueDoesWhatAPlainModelDoes",
+			[]edit{{queueGo, "Queue.room", "max(q.capacity-q.store.len, 0)", "q.capacity - q.store.len"}},
+		},
+	}},
+	{"a batch lingers too long, or not at all", []fault{
+		{
+			"each item starts the linger again",
+			"TestBatchesLingersFromTheFirstItemAndNoLonger",
+			[]edit{{parkGo, "Batch.Add", "len(b.Items) == 0 && b.timer != nil", "b.timer != nil"}},
+		},
+		{
+			"the linger starts with the wait and not with the first item",
+			"TestBatchesLingersFromTheFirstItemAndNoLonger",
+			[]edit{{parkGo, "Batch.Arm", "len(b.Items) > 0", "true"}},
+		},
+		{
+			"items that were queued before the wait start no linger",
+			"TestBatchesLingersOverItemsThatWereQueuedBefore",
+			[]edit{{parkGo, "Batch.Arm", "if len(b.Items) > 0 {\n\tb.timer.Reset(b.Linger)\n}", ""}},
+		},
+		{
+			"a turn waits for more though it is not to linger",
+			"TestBatchesNeverWaitsForMoreWithoutLinger",
+			[]edit{{parkGo, "Batch.Complete", "len(b.Items) == b.Size || b.Linger <= 0", "len(b.Items) == b.Size"}},
+		},
+		{
+			"a turn does not wait for more",
+			"TestBatchesLingersOverItemsThatWereQueuedBefore",
+			[]edit{{parkGo, "Batch.Complete", "len(b.Items) == b.Size || b.Linger <= 0", "true"}},
+		},
+		{
+			"a timer goes on after its turn, and ends the next",
+			"TestBatchesLingersFromTheFirstItemAndNoLonger",
+			[]edit{{parkGo, "Lot.WaitBatch", "timer.Stop()", ""}},
+		},
+		{
+			"a full batch waits for its linger",
+			"TestBatchesOfTwoLoopsFedByATrickleFillOneAfterTheOther",
+			[]edit{{parkGo, "Batch.Complete", "len(b.Items) == b.Size || b.Linger <= 0", "b.Linger <= 0"}},
+		},
+		{
+			"a turn that begins after a shutdown lingers",
+			"TestBatchesDoesNotLingerInATurnThatBeginsAfterAShutdown",
+			[]edit{{batchGo, "Queue.turn", "b.batch.Complete() || q.shutdown || b.failed", "b.batch.Complete() || b.failed"}},
+		},
+	}},
+	{"the items in hand of a loop over batches are dropped", []fault{
+		{
+			"as its context ends",
+			"TestBatchesYieldsWhatIsInHandWhateverEndsTheWait",
+			[]edit{{batchGo, "Queue.turn", "return len(b.batch.Items) > 0", "return len(b.batch.Items) > 0 && !b.ending"}},
+		},
+		{
+			"at a shutdown",
+			"TestBatchesYieldsWhatIsInHandWhateverEndsTheWait",
+			[]edit{{batchGo, "Queue.turn", "return len(b.batch.Items) > 0", "return len(b.batch.Items) > 0 && !q.shutdown"}},
+		},
+		{
+			"as the linger passes",
+			"TestBatchesLingersFromTheFirstItemAndNoLonger",
+			[]edit{{batchGo, "Queue.turn", "return len(b.batch.Items) > 0", "return len(b.batch.Items) == b.batch.Size"}},
+		},
+		{
+			"as compare panics over the items behind them",
+			"TestBatchesYieldsWhatItTookBeforeCompareFailed",
+			[]edit{
+				{batchGo, "Queue.turn", "b.batch.Complete() || q.shutdown || b.failed", "b.batch.Complete() || q.shutdown"},
+				{batchGo, "Queue.turn", "b.batch.Arm()", "if b.failed {\n\tq.lot.Unlock()\n\tpanic(b.fault)\n}\n$old"},
+			},
+		},
+		{
+			"at the next turn, which does not begin at the slice's start",
+			"TestBatchesYieldsQueuedItemsInOrderInBatchesOfTheSize",
+			[]edit{{batchGo, "Queue.batches", "b.batch.Items = b.batch.Items[:0]", "b.batch.Items = b.batch.Items[1:1]"}},
+		},
+	}},
+	{"a trickle is split between loops over batches", []fault{
+		{
+			"a loop goes behind the others once it has an item",
+			"TestBatchesOfTwoLoopsFedByATrickleFillOneAfterTheOther",
+			[]edit{
+				{parkGo, "", "", "func (l *Line[T]) Rotate() {\n\tw := l.Head\n\tl.remove(w)\n\tl.append(w)\n}"},
+				{queueGo, "Queue.addUnlock", "!w.Batch.Complete()", "func() bool {\n\tif !w.Batch.Complete() {\n\t\tq.getters.Rotate()\n\t\treturn true\n\t}\n\treturn false\n}()"},
+			},
+		},
+		{
+			"a loop is woken for each item",
+			"TestBatchesOfTwoLoopsFedByATrickleFillOneAfterTheOther",
+			[]edit{{queueGo, "Queue.addUnlock", "!w.Batch.Complete()", "false"}},
+		},
+		{
+			"a PutBatch gives each loop one item",
+			"TestBatchesAreFilledByPutBatchTheFirstInLineFirst",
+			[]edit{{batchGo, "Queue.handOver", "min(len(rest), w.Batch.Room())", "1"}},
+		},
+		{
+			"a PutBatch ends the batch that it adds to",
+			"TestBatchesAreFilledByPutBatchTheFirstInLineFirst",
+			[]edit{{batchGo, "Queue.handOver", "if !w.Batch.Complete() {\n\tbreak\n}", ""}},
 		},
 	}},
 	{"cancelled calls pile up", []fault{
 		{
-			"they stay in line until somebody would serve them",
+			"they stay in line until they would be completed",
 			"TestCancelledCallsDoNotPileUp",
-			one(waitGo, "l.remove(w)\n\t\tw.err", "w.spare = false\n\t\tw.err"),
-		},
-		{
-			"Joins do, until all is done",
-			"TestCancelledCallsDoNotPileUp",
-			one(waitGo, "if parked {\n\t\tl.remove(w)", "if parked && l == &q.joiners {\n\t\tw.spare, w.err = false, err\n\t} else if parked {\n\t\tl.remove(w)"),
+			[]edit{{parkGo, "Lot.leave", "line.remove(w)", "w.spare = false"}},
 		},
 		{
 			"the same, in the line that the plain model keeps",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			one(waitGo, "if parked {\n\t\tl.remove(w)", "if parked && l == &q.joiners {\n\t\tw.spare, w.err = false, err\n\t} else if parked {\n\t\tl.remove(w)"),
+			[]edit{{parkGo, "Lot.leave", "line.remove(w)", "w.spare = false"}},
 		},
 		{
-			"Puts leave the line, but their waiters are kept",
+			"they leave the line, but their waiters are kept",
 			"TestCancelledCallsDoNotPileUp",
 			[]edit{
-				{waitGo, "if parked {\n\t\tl.remove(w)", "if parked && l == &q.putters {\n\t\tw.spare = false\n\t\tkept = append(kept, w)\n\t}\n\tif parked {\n\t\tl.remove(w)"},
-				{waitGo, "// A line is a list", "var kept []any\n\n// A line is a list"},
+				{parkGo, "", "", "var kept []any"},
+				{parkGo, "Lot.leave", "line.remove(w)", "$old\nkept, w.spare = append(kept, w), false"},
 			},
 		},
 		{
-			"every call ever parked leaves a waiter for reuse",
+			"Joins stay, until all is done",
+			"TestCancelledCallsDoNotPileUp",
+			[]edit{
+				{parkGo, "", "", "func (l *Lot[T]) Stay(done <-chan struct{}, w *Waiter[T]) {\n\tselect {\n\tcase <-w.ready:\n\tcase <-done:\n\t\tl.Lock()\n\t\tif w.parked {\n\t\t\tw.spare, w.err = false, errLeft\n\t\t}\n\t\tl.Mu.Unlock()\n\t}\n}"},
+				{joinGo, "Queue.Join", "q.lot.Wait(done, &q.joiners, w)", "q.lot.Stay(done, w)"},
+			},
+		},
+		{
+			"every blocked call leaves a waiter for reuse",
 			"TestThousandsOfParkedCallsLeaveFewWaitersBehind",
-			one(waitGo, "if q.reusable < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare) {", "if unsafe.Sizeof(*w) > 0 {"),
+			[]edit{{parkGo, "Lot.Park", "l.reusable < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare)", "unsafe.Sizeof(*w) > 0"}},
 		},
 	}},
 	{"items are kept alive after they left", []fault{
 		{
 			"by the slot of a FIFO queue",
 			"TestItemsThatLeftAreNotKeptAlive",
-			one(dequeGo, "*slot = zero", "_ = zero"),
+			[]edit{{dequeGo, "Deque.PopFront", "*slot = zero", "_ = zero"}},
 		},
 		{
 			"by the slot of a LIFO queue",
 			"TestItemsThatLeftAreNotKeptAlive",
-			one(dequeGo, "d.last[n] = zero", "_ = zero"),
+			[]edit{{dequeGo, "Deque.PopBack", "d.last[n] = zero", "_ = zero"}},
 		},
 		{
 			"by the slots that a batch left",
 			"TestItemsThatLeftAreNotKeptAlive",
-			one(dequeGo, "clear(part[:n])", ""),
+			[]edit{{dequeGo, "Deque.PopFrontInto", "clear(part[:n])", ""}},
 		},
 		{
 			"by the end of a priority queue's array",
 			"TestItemsThatLeftAreNotKeptAlive",
-			one(heapGo, "h.drop(last)", ""),
+			[]edit{{heapGo, "Heap.Pop", "h.drop(last)", ""}},
 		},
 		{
-			"by the waiter of a call that was served",
+			"by the waiter of a call that was completed",
 			"TestAnItemHandedToAParkedCallIsNotKeptAlive",
-			one(waitGo, "clear(w.one[:])", ""),
+			[]edit{{parkGo, "Lot.giveBack", "clear(w.one[:])", ""}},
 		},
 		{
 			"by the waiter of a batch that was let in",
 			"TestAnItemHandedToAParkedCallIsNotKeptAlive",
 			[]edit{
-				{waitGo, "\tclear(w.one[:])\n", "\tclear(w.one[:])\n\tif len(w.items) > 1 && w.err == nil {\n\t\tw.kept = w.items\n\t}\n"},
-				{waitGo, "\tspare bool ", "\tkept  []T\n\tspare bool "},
+				{parkGo, "", "", "var kept []any"},
+				{parkGo, "Lot.giveBack", "clear(w.one[:])", "if len(w.Items) > 1 && w.err == nil {\n\tkept = append(kept, w.Items)\n}\n$old"},
 			},
 		},
 		{
 			"by the waiter of a batch that was cancelled",
 			"TestACancelledCallLeavesNothingBehind",
-			one(waitGo, "w.items, w.moved, w.err, w.fault = w.one[:], 0, nil, nil", "w.moved, w.err, w.fault = 0, nil, nil"),
+			[]edit{{parkGo, "Lot.giveBack", "w.Items, w.Moved, w.err = w.one[:], 0, nil", "w.Moved, w.err = 0, nil"}},
+		},
+		{
+			"by the slice of a loop over Batches",
+			"TestBatchesClearsTheSliceAtTheNextTurnAndWhenItEndsByItself",
+			[]edit{{batchGo, "Queue.batches", "clear(b.batch.Items[:n])", ""}},
 		},
 	}},
 	{"the arithmetic of the store fails at its edges", []fault{
 		{
 			"a FIFO queue goes on behind the last slot of a chunk",
 			"TestAShortQueueDoesWhatASliceDoesFromEveryPosition",
-			one(dequeGo, "\td.head = 0\n\tif d.front == d.back {\n\t\td.last = d.last[:0]\n\t\treturn\n\t}",
-				"\tif d.front == d.back {\n\t\td.head = 0\n\t\td.last = d.last[:0]\n\t\treturn\n\t}"),
+			[]edit{{dequeGo, "Deque.leaveFront", "d.head = 0\nif d.front == d.back {\n\td.last = d.last[:0]\n\treturn\n}", "if d.front == d.back {\n\td.head = 0\n\td.last = d.last[:0]\n\treturn\n}"}},
 		},
 		{
 			"a LIFO queue stays in a chunk that it has emptied",
 			"TestAShortQueueDoesWhatASliceDoesFromEveryPosition",
-			one(dequeGo, "\tif n == 0 {\n\t\td.leaveBack()\n\t}", ""),
+			[]edit{{dequeGo, "Deque.PopBack", "if n == 0 {\n\td.leaveBack()\n}", ""}},
 		},
 		{
-			"a batch that leaves one item starts a FIFO queue's chunk anew",
+			"a batch that leaves one item starts a FIFO queue's chunk again",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			one(dequeGo, "if d.front == d.back && d.head == len(d.last) {", "if d.front == d.back && d.head >= len(d.last)-1 {"),
+			[]edit{{dequeGo, "Deque.PopFrontInto", "d.front == d.back && d.head == len(d.last)", "d.front == d.back && d.head >= len(d.last)-1"}},
 		},
 		{
 			"a priority queue overlooks the last of its items",
 			"TestAShortQueueDoesWhatASliceDoesFromEveryPosition",
-			one(heapGo, "child < len(items); child", "child+1 < len(items); child"),
+			[]edit{{heapGo, "Heap.replaceRoot", "child < len(items)", "child+1 < len(items)"}},
 		},
 		{
 			"a queue takes one item more than its capacity",
 			"TestAShortQueueDoesWhatASliceDoesFromEveryPosition",
-			one(queueGo, "return q.capacity > 0 && q.len >= q.capacity", "return q.capacity > 0 && q.len > q.capacity"),
+			[]edit{{queueGo, "Queue.full", "q.store.len >= q.capacity", "q.store.len > q.capacity"}},
 		},
 	}},
 	{"drop-oldest drops another, or breaks the order", []fault{
 		{
 			"a FIFO or LIFO queue drops its newest",
 			"TestOverflowEvictsTheOldestAndKeepsTheOrder",
-			one(queueGo, "evicted = q.buf.PopFront()\n\tq.buf.PushBack(item)", "evicted = q.buf.PopBack()\n\tq.buf.PushBack(item)"),
+			[]edit{{storeGo, "store.exchange", "s.buf.PopFront()", "s.buf.PopBack()"}},
 		},
 		{
 			"the new item is the one that is dropped",
 			"TestOverflowEvictsTheOldestAndKeepsTheOrder",
-			one(queueGo, "evicted = q.buf.PopFront()\n\tq.buf.PushBack(item)\n\treturn evicted", "return item"),
+			[]edit{{storeGo, "store.exchange", "evicted = s.buf.PopFront()\ns.buf.PushBack(item)", "evicted = item"}},
 		},
 		{
 			"a priority queue drops the item that leaves first",
 			"TestOverflowEvictsTheOldestAndKeepsTheOrder",
-			one(priorityGo, "evicted = q.heap.Exchange(item)", "evicted = q.heap.Pop()\n\tq.heap.Push(item)"),
+			[]edit{{priorityGo, "store.exchangeHeap", "evicted = s.heap.Exchange(item)", "evicted = s.heap.Pop()\ns.heap.Push(item)"}},
 		},
 		{
 			"a priority queue never drops the new item",
 			"TestOverflowEvictsTheOldestAndKeepsTheOrder",
-			one(heapGo, "if h.before(0, greatest) {", "if true {"),
+			[]edit{{heapGo, "Heap.Exchange", "h.before(0, greatest)", "true"}},
 		},
 	}},
 	{"a queue is called full or empty that is not", []fault{
 		{
 			"TryPut calls it full when it finds it locked",
 			"TestWhoPutsBackWhatItTookIsNeverRefused",
-			one(queueGo, "TryPut(item T) error {\n\tif !q.mu.TryLock() {\n\t\tlockContended(&q.mu)\n\t}",
-				"TryPut(item T) error {\n\tif !q.mu.TryLock() {\n\t\treturn ErrFull\n\t}"),
+			[]edit{{queueGo, "Queue.TryPut", "q.lot.Mu.LockContended()", "return ErrFull"}},
 		},
 		{
 			"TryGet calls it empty when it finds it locked",
 			"TestWhoPutsBackWhatItTookIsNeverRefused",
-			one(queueGo, "TryGet() (T, error) {\n\tif !q.mu.TryLock() {\n\t\tlockContended(&q.mu)\n\t}",
-				"TryGet() (T, error) {\n\tif !q.mu.TryLock() {\n\t\treturn *new(T), ErrEmpty\n\t}"),
+			[]edit{{queueGo, "Queue.TryGet", "q.lot.Mu.LockContended()", "return *new(T), ErrEmpty"}},
 		},
 	}},
-	{"newcomers overtake those who wait, or starve them", []fault{
+	{"newcomers overtake blocked calls, or starve them", []fault{
 		{
-			"a freed slot is left for whoever comes first",
+			"a freed slot is left to the next call",
 			"TestNewcomersNeitherOvertakeNorStarveTheParked",
-			one(queueGo, "if q.putters.head != nil {", "if q.putters.len > 10 {"),
+			[]edit{{queueGo, "Queue.takeUnlock", "q.putters.Head != nil", "q.putters.Len > 10"}},
 		},
 		{
-			"whoever parked last is served first",
+			"the call that blocked last is completed first",
 			"TestNewcomersNeitherOvertakeNorStarveTheParked",
-			[]edit{
-				{queueGo, "for w := q.putters.head; w != nil && !q.full(); w = q.putters.head {",
-					"for w := q.putters.tail; w != nil && !q.full(); w = q.putters.tail {"},
-				{waitGo, "\tw := l.head\n\tl.head = w.next\n\tif l.head == nil {\n\t\tl.tail = nil\n\t} else {\n\t\tl.head.prev, w.next = nil, nil\n\t}\n\tw.parked = false\n\tl.len--\n",
-					"\tw := l.tail\n\tl.remove(w)\n"},
-			},
+			[]edit{{parkGo, "Line.append", "w.parked, w.prev = true, l.tail\nif l.tail == nil {\n\tl.Head = w\n} else {\n\tl.tail.next = w\n}\nl.tail = w", "w.parked, w.next = true, l.Head\nif l.Head == nil {\n\tl.tail = w\n} else {\n\tl.Head.prev = w\n}\nl.Head = w"}},
 		},
 		{
-			"an item is stored though a Get is parked for it",
+			"an item is queued though a Get is blocked for it",
 			"TestParkedCallsAreServedFirstComeFirstServed",
-			one(queueGo, "if q.getters.head != nil {\n\t\tw := q.getters.pop()", "if q.getters.len > 3 {\n\t\tw := q.getters.pop()"),
+			[]edit{{queueGo, "Queue.addUnlock", "w != nil", "w != nil && q.getters.Len > 3"}},
 		},
 	}},
 	{"a lock is kept on an early return or a panic", []fault{
 		{
 			"TryPut keeps it when the queue is full",
 			"TestEachCallReturnsTheErrorOfTheQueuesState",
-			one(queueGo, "q.rejected++\n\t\tq.unlock()", "q.rejected++"),
+			[]edit{{queueGo, "Queue.TryPut", "q.rejected++\nq.unlock()", "q.rejected++"}},
 		},
 		{
 			"Get keeps it when the queue is shut down",
 			"TestEachCallReturnsTheErrorOfTheQueuesState",
-			one(queueGo, "if q.shutdown {\n\t\tq.unlock()\n\t\treturn item, ErrShutdown", "if q.shutdown {\n\t\treturn item, ErrShutdown"),
+			[]edit{{queueGo, "Queue.Get", "if q.shutdown {\n\tq.unlock()\n\treturn item, ErrShutdown\n}", "if q.shutdown {\n\treturn item, ErrShutdown\n}"}},
 		},
 		{
-			"TryGet and Peek keep it when there is nothing",
+			"TryGet, TryGetBatch and Peek keep it when there is nothing",
 			"TestEachCallReturnsTheErrorOfTheQueuesState",
-			one(queueGo, "err = ErrShutdown\n\t}\n\tq.unlock()", "err = ErrShutdown\n\t}"),
+			[]edit{{queueGo, "Queue.emptyUnlock", "q.unlock()", ""}},
+		},
+		{
+			"Requeue keeps it when it is refused",
+			"TestRequeueIsRefusedAfterAnImmediateShutdown",
+			[]edit{{queueGo, "Queue.Requeue", "q.unlock()", ""}},
 		},
 		{
 			"TaskDone keeps it when nothing is unfinished",
 			"TestTaskDoneBeyondWhatWasPutIsRefusedAndChangesNothing",
-			one(joinGo, "q.unlock()\n\t\treturn ErrTaskDone", "return ErrTaskDone"),
+			[]edit{{joinGo, "Queue.TaskDoneN", "q.unlock()", ""}},
 		},
 		{
 			"Join keeps it when nothing is unfinished",
 			"TestJoinReturnsOnceAllIsDone",
-			one(joinGo, "if q.unfinished == 0 {\n\t\tq.unlock()", "if q.unfinished == 0 {"),
+			[]edit{{joinGo, "Queue.Join", "q.unlock()\nreturn nil", "return nil"}},
+		},
+		{
+			"a turn of Batches keeps it when the queue is shut down",
+			"TestAShutdownForgetsNobody",
+			[]edit{{batchGo, "Queue.turn", "q.lot.Unlock()\nreturn false", "return false"}},
 		},
 		{
 			"compare panics as a put stores its item",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "defer q.undoUnless(&done)\n\tq.heap.Push(item)", "_ = done\n\tq.heap.Push(item)"),
+			[]edit{{priorityGo, "store.pushHeap", "defer s.undoUnless(&done)", "_ = &done"}},
 		},
 		{
 			"compare panics as a Get takes its item",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "defer q.undoUnless(&done)\n\titem := q.heap.Pop()", "_ = done\n\titem := q.heap.Pop()"),
+			[]edit{{priorityGo, "store.popHeap", "defer s.undoUnless(&done)", "_ = &done"}},
 		},
 		{
 			"compare panics as an item is evicted",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "defer q.undoUnless(&done)\n\tevicted = q.heap.Exchange(item)", "_ = done\n\tevicted = q.heap.Exchange(item)"),
+			[]edit{{priorityGo, "store.exchangeHeap", "defer s.undoUnless(&done)", "_ = &done"}},
 		},
 		{
 			"compare panics as items are moved, and they stay where they are",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "if !*done {\n\t\tq.heap.Undo()", "if !*done {"),
+			[]edit{{priorityGo, "store.undoUnless", "s.heap.Undo()", ""}},
 		},
 		{
 			"compare panics in the middle of a batch, whose items are gone",
 			"TestACompareThatFailsChangesNothingAndHarmsNobody",
-			one(priorityGo, "q.heap.Unpop(dst[n])", ""),
+			[]edit{{priorityGo, "store.popHeapAll", "s.heap.Unpop(dst[n])", ""}},
 		},
 		{
-			"compare panics over a parked Put's item, in the call that makes room",
+			"compare panics over a blocked Put's item, in the call that makes room",
 			"TestACompareThatFailsOnAParkedItemFailsThatPutAlone",
-			one(priorityGo, "if w.fault = recover(); w.fault == nil {", "if true {"),
+			[]edit{{priorityGo, "recovered", "fault = recover()", ""}},
+		},
+		{
+			"compare panics with nil, which is taken for runtime.Goexit",
+			"TestAComparePanickingWithNilOnAParkedItemFailsThatPutAlone",
+			[]edit{
+				{priorityGo, "recovered", "failed = true", "failed = false"},
+				{priorityGo, "recovered", "if failed {\n\tfault = recover()\n}", "fault = recover()\nfailed = fault != nil"},
+				{priorityGo, "attempt", "fault, failed = recovered(f)", "if fault, failed = recovered(func() { f(); back = true }); !failed && !back {\n\treturn\n}"},
+			},
+		},
+		{
+			"compare fails over a blocked Put's item, and the slot is kept from the others",
+			"TestASlotThatIsFreedAsCompareFailsIsKeptFromNobody",
+			[]edit{{priorityGo, "Queue.pushParked", "q.admit()", ""}},
 		},
 	}},
-	{"a batch deadlocks, or wakes one where many fit", []fault{
+	{"a batch deadlocks, or wakes one call where many fit", []fault{
 		{
 			"a GetBatch that frees several slots lets one Put in",
 			"TestGetBatchMakesRoomForAllThatFit",
-			one(queueGo, "for w := q.putters.head; w != nil && !q.full(); w = q.putters.head {",
-				"if w := q.putters.head; w != nil && !q.full() {"),
+			[]edit{{queueGo, "Queue.admit", "if w.Moved == len(w.Items) || n == 0 {\n\tq.lot.Serve(&q.putters, nil)\n}", "$old\nbreak"}},
 		},
 		{
-			"a PutBatch serves one of the Gets that are parked",
+			"a PutBatch completes one of the Gets that are blocked",
 			"TestPutBatchServesEveryParkedGetItCan",
-			one(batchGo, "for w := q.getters.head; w != nil && n < len(items); w = q.getters.head {",
-				"if w := q.getters.head; w != nil && n < len(items) {"),
+			[]edit{{batchGo, "Queue.handOver", "w != nil && n < len(items)", "w != nil && n == 0"}},
 		},
 		{
-			"the rest of a PutBatch that served a Get parks beside free slots",
+			"the rest of a PutBatch that completed a Get blocks beside free slots",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			one(batchGo, "\tn += q.storeAll(items[n:])", "\tif n == 0 || q.capacity == 0 {\n\t\tn += q.storeAll(items[n:])\n\t}"),
+			[]edit{{batchGo, "Queue.addAll", "q.storeAll(items[n:])", "func() int {\n\tif n == 0 || q.capacity == 0 {\n\t\treturn $old\n\t}\n\treturn 0\n}()"}},
 		},
 		{
 			"a PutBatch waits until there is room for all of it at once",
 			"TestPutBatchGoesInAsRoomIsMadeAndKeepsItsPlace",
-			one(batchGo, "n := q.room(len(items))", "n := q.room(len(items))\n\tif n < len(items) {\n\t\treturn 0\n\t}"),
+			[]edit{{batchGo, "Queue.storeAll", "n := q.room(len(items))", "$old\nif n < len(items) {\n\treturn 0\n}"}},
 		},
 		{
 			"a PutBatch loses its place each time that it waits",
 			"TestPutBatchGoesInAsRoomIsMadeAndKeepsItsPlace",
-			one(queueGo, "\t\tif w.moved == len(w.items) || w.fault != nil {",
-				"\t\tif w.moved < len(w.items) && w.next != nil {\n\t\t\tq.putters.remove(w)\n\t\t\tq.putters.append(w)\n\t\t\tcontinue\n\t\t}\n\t\tif w.moved == len(w.items) || w.fault != nil {"),
+			[]edit{
+				{parkGo, "", "", "func (l *Line[T]) Rotate() {\n\tw := l.Head\n\tl.remove(w)\n\tl.append(w)\n}"},
+				{queueGo, "Queue.admit", "w.Moved += n", "$old\nif w.Moved < len(w.Items) && w.Next() != nil {\n\tq.putters.Rotate()\n\tcontinue\n}"},
+			},
+		},
+		{
+			"a TryPutBatch adds all or nothing",
+			"TestTheQueueDoesWhatAPlainModelDoes",
+			[]edit{{batchGo, "Queue.TryPutBatch", "len(items) == 0", "len(items) == 0 || q.Cap() > 0 && q.Cap()-q.Len() < len(items)"}},
+		},
+		{
+			"a turn of Batches leaves the items that its freed slots let in",
+			"TestBatchesTakesWhatItsFreedSlotsLetIn",
+			[]edit{{batchGo, "Queue.collect", "q.admit()", "$old\nbreak"}},
+		},
+	}},
+	{"a signal of Ready is missed", []fault{
+		{
+			"an item that is queued sends none",
+			"TestReadySignalsEachItemThatIsQueuedAndEachThatLeavesOthersBehind",
+			[]edit{{queueGo, "Queue.addUnlock", "if q.ready.Used() {\n\tq.signal()\n}", ""}},
+		},
+		{
+			"an item that leaves while others remain sends none",
+			"TestReadySignalsEachItemThatIsQueuedAndEachThatLeavesOthersBehind",
+			[]edit{{queueGo, "Queue.takeUnlock", "if q.ready.Used() {\n\tq.signal()\n}", ""}},
+		},
+		{
+			"the same, in loops of one receive and one TryGet",
+			"TestReadyLoopsTakeEveryItem",
+			[]edit{{queueGo, "Queue.takeUnlock", "if q.ready.Used() {\n\tq.signal()\n}", ""}},
+		},
+		{
+			"a batch that is queued sends none",
+			"TestReadySignalsEachItemThatIsQueuedAndEachThatLeavesOthersBehind",
+			[]edit{{batchGo, "Queue.addAll", "q.signal()", ""}},
+		},
+		{
+			"a batch that leaves while others remain sends none",
+			"TestReadySignalsEachItemThatIsQueuedAndEachThatLeavesOthersBehind",
+			[]edit{{batchGo, "Queue.takeAllUnlock", "q.signal()", ""}},
+		},
+		{
+			"a turn of Batches that leaves others behind sends none",
+			"TestReadySignalsEachItemThatIsQueuedAndEachThatLeavesOthersBehind",
+			[]edit{{batchGo, "Queue.collect", "q.signal()", ""}},
+		},
+		{
+			"a Put that Resize lets in sends none",
+			"TestReadyIsSignalledWhenABlockedPutIsLetIn",
+			[]edit{{queueGo, "Queue.Resize", "q.signal()", ""}},
+		},
+		{
+			"items that are queued before the first call of Ready send none",
+			"TestReadyIsSignalledWhenABlockedPutIsLetIn",
+			[]edit{{queueGo, "Queue.Ready", "q.ready.Chan(q.store.len > 0)", "q.ready.Chan(false)"}},
+		},
+		{
+			"items that a call moved before compare failed send none",
+			"TestReadyIsSignalledThoughCompareFails",
+			[]edit{{priorityGo, "NewPriority", "q.signal()", ""}},
+		},
+		{
+			"calls that move nothing send one",
+			"TestReadyIsNotSignalledForCallsThatMoveNothing",
+			[]edit{{batchGo, "Queue.addAll", "queued > 0", "queued >= 0"}},
+		},
+	}},
+	{"a context that breaks its contract breaks the queue", []fault{
+		{
+			"Done panics in a Get that stands in line",
+			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
+			[]edit{{queueGo, "Queue.Get", "q.lot.Wait(done, &q.getters, w)", "done = ctx.Done()\n$old"}},
+		},
+		{
+			"Done panics in a Put that stands in line",
+			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
+			[]edit{{queueGo, "Queue.Put", "q.lot.Wait(done, &q.putters, w)", "done = ctx.Done()\n$old"}},
+		},
+		{
+			"Done panics in a PutBatch that stands in line",
+			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
+			[]edit{{batchGo, "Queue.PutBatch", "q.lot.Wait(done, &q.putters, w)", "done = ctx.Done()\n$old"}},
+		},
+		{
+			"Done panics in a GetBatch that stands in line",
+			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
+			[]edit{{batchGo, "Queue.GetBatch", "q.lot.Wait(done, &q.getters, w)", "done = ctx.Done()\n$old"}},
+		},
+		{
+			"Done panics in a Join that stands in line",
+			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
+			[]edit{{joinGo, "Queue.Join", "q.lot.Wait(done, &q.joiners, w)", "done = ctx.Done()\n$old"}},
+		},
+		{
+			"Done panics in a call that holds the lock",
+			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
+			[]edit{
+				{parkGo, "Lot.Done", "l.Mu.Unlock()", ""},
+				{parkGo, "Lot.Done", "l.Mu.Lock()", ""},
+			},
+		},
+		{
+			"Err panics in a call that stands in line",
+			"TestAContextThatFailsInErrWhileItsCallIsBlockedEndsItAloneAndChangesNothing",
+			[]edit{{parkGo, "Lot.Collect", "item, moved, err = w.one[0], w.Moved, w.err", "if w.err == errLeft {\n\t_ = ctx.Err()\n}\n$old"}},
+		},
+		{
+			"a call that was completed asks for Err",
+			"TestACallThatWasCompletedReturnsItsItemThoughItsContextWouldFailInErr",
+			[]edit{{parkGo, "Lot.Collect", "err != nil", "ctx.Err() != nil || err != nil"}},
+		},
+		{
+			"a call returns nil where Done is closed and Err is nil",
+			"TestACallReturnsCanceledWhereDoneIsClosedAndErrIsNil",
+			[]edit{{parkGo, "contextErr", "return context.Canceled", "return nil"}},
+		},
+		{
+			"a loop over Batches goes on where Done is closed and Err is nil",
+			"TestBatchesYieldsWhatIsInHandWhateverEndsTheWait",
+			[]edit{{batchGo, "Queue.turn", "b.ending || ctx.Err() != nil", "ctx.Err() != nil"}},
+		},
+		{
+			"a loop asks for Done again at each wait",
+			"TestABlockedCallEndsWithTheFirstDoneOfAContextWhoseDoneChanges",
+			[]edit{{tasksGo, "Queue.next", "q.lot.Wait(done, &q.getters, w)", "done = ctx.Done()\n$old"}},
+		},
+		{
+			"Err panics in a turn of Tasks, whose item stays in hand",
+			"TestALoopMarksItsItemsDoneOnceThoughItsContextFailsInErr",
+			[]edit{{tasksGo, "Queue.tasks", "if inHand {\n\t_ = q.TaskDone()\n}", ""}},
+		},
+		{
+			"Err panics in a turn of Batches, whose items stay in hand",
+			"TestALoopMarksItsItemsDoneOnceThoughItsContextFailsInErr",
+			[]edit{{batchGo, "Queue.batches", "b.inHand > 0", "false"}},
+		},
+		{
+			"Join misses a zero that comes as it asks for Done",
+			"TestJoinSeesAZeroThatComesAsItLooksAtItsContext",
+			[]edit{{joinGo, "Queue.Join", "q.unfinished == 0 || q.zeros != zeros", "q.unfinished == 0"}},
+		},
+	}},
+	{"printing a queue reads it without the lock, or shows its items", []fault{
+		{
+			"the verbs but %s and %v print its fields",
+			"TestAQueueIsPrintedByEveryVerbWithoutItsItemsWhileItIsUsed",
+			[]edit{{statsGo, "Queue.Format", "fmt.Fprintf(f, fmt.FormatString(f, verb), q.String())", "type fields Queue[T]\nfmt.Fprintf(f, fmt.FormatString(f, verb), (*fields)(q))"}},
+		},
+		{
+			"%q does not quote",
+			"TestAQueueIsPrintedByEveryVerbWithoutItsItemsWhileItIsUsed",
+			[]edit{{statsGo, "Queue.Format", "verb != 'q'", "true"}},
+		},
+		{
+			"a log shows its items",
+			"TestALoggedQueueShowsItsFiguresAndNeverItsItems",
+			[]edit{{statsGo, "Queue.LogValue", "return q.Stats().LogValue()", "type fields Queue[T]\nreturn slog.AnyValue((*fields)(q))"}},
 		},
 	}},
 }

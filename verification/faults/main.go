@@ -1,14 +1,18 @@
 // Command faults shows that the queue's tests notice the faults for which other
 // queues are known. It builds each fault of a table into the code, runs the test
-// that is there for its class, and expects it to fail.
+// of its class, and expects it to fail.
 //
 //	go run ./verification/faults          # all
 //	go run ./verification/faults -short   # the first of each class
 //	go run ./verification/faults -run 17  # those of class 17
 //
-// A test that hangs has noticed the fault too, be it that its own watchdog or
-// the limit on its time ends it. The program ends with status 1 if a test passes
-// in spite of the fault, or if the code that the table changes is not there.
+// A fault stands in the table as a function of the code, what to look for in it,
+// and what to put in its place. Code is found by its syntax, whatever its
+// comments and its layout.
+//
+// A test that hangs has noticed the fault too, whether its own watchdog or the
+// limit on its time ends it. The program ends with status 1 if a test passes in
+// spite of the fault, or if the code that the table changes is not there.
 package main
 
 import (
@@ -49,6 +53,7 @@ type trial struct {
 	result string
 	err    error
 	took   time.Duration
+	over   chan struct{} // closed when the above are set
 }
 
 func run(ctx context.Context, out io.Writer, short bool, only, workers int) error {
@@ -60,7 +65,7 @@ func run(ctx context.Context, out io.Writer, short bool, only, workers int) erro
 	for i, c := range classes {
 		for j, f := range c.faults {
 			if (only == 0 || only == i+1) && (!short || j == 0) {
-				trials = append(trials, &trial{class: i + 1, fault: f})
+				trials = append(trials, &trial{class: i + 1, fault: f, over: make(chan struct{})})
 			}
 		}
 	}
@@ -76,20 +81,26 @@ func run(ctx context.Context, out io.Writer, short bool, only, workers int) erro
 				began := time.Now()
 				t.result, t.err = t.try(ctx, root, 5*time.Second+5*usual[t.test])
 				t.took = time.Since(began)
+				close(t.over)
 			}
 		})
 	}
-	for _, t := range trials {
-		queue <- t
-	}
-	close(queue)
-	all.Wait()
+	all.Go(func() {
+		defer close(queue)
+		for _, t := range trials {
+			queue <- t
+		}
+	})
+	defer all.Wait()
 	return report(out, trials)
 }
 
+// report says of each trial what came of it, in their order, as soon as it is
+// over.
 func report(out io.Writer, trials []*trial) error {
 	class, wrong := 0, 0
 	for _, t := range trials {
+		<-t.over
 		if t.class != class {
 			class = t.class
 			fmt.Fprintf(out, "%2d %s\n", class, classes[class-1].name)
@@ -104,7 +115,7 @@ func report(out io.Writer, trials []*trial) error {
 	if wrong > 0 {
 		return fmt.Errorf("%d of %d faults: not as expected", wrong, len(trials))
 	}
-	fmt.Fprintf(out, "%d faults, each noticed by the test that is there for it\n", len(trials))
+	fmt.Fprintf(out, "%d faults, each noticed by its test\n", len(trials))
 	return nil
 }
 
@@ -141,7 +152,7 @@ func passing(ctx context.Context, root string, trials []*trial) (map[string]time
 
 // try builds the fault in and runs its test, which must fail.
 func (t *trial) try(ctx context.Context, root string, limit time.Duration) (string, error) {
-	code, err := t.apply(root)
+	code, err := apply(root, t.edits)
 	if err != nil {
 		return "", err
 	}
@@ -177,24 +188,4 @@ func (t *trial) try(ctx context.Context, root string, limit time.Duration) (stri
 	default:
 		return "", fmt.Errorf("the test does not end as one that fails: %w\n%s", err, text)
 	}
-}
-
-// apply returns the code of the files that the fault changes, by their path.
-func (f fault) apply(root string) (map[string]string, error) {
-	code := make(map[string]string)
-	for _, e := range f.edits {
-		path := filepath.Join(root, filepath.FromSlash(e.file))
-		if code[path] == "" {
-			src, err := os.ReadFile(path)
-			if err != nil {
-				return nil, err
-			}
-			code[path] = string(src)
-		}
-		if n := strings.Count(code[path], e.old); n != 1 {
-			return nil, fmt.Errorf("%s holds this %d times, not once:\n%s", e.file, n, e.old)
-		}
-		code[path] = strings.Replace(code[path], e.old, e.new, 1)
-	}
-	return code, nil
 }
