@@ -70,6 +70,18 @@ func (d *Deque[T]) Front() T { return d.front.items[d.head] }
 // Back returns the last item. There must be one.
 func (d *Deque[T]) Back() T { return d.last[len(d.last)-1] }
 
+// Last returns where the last item stands. There must be one. It stays there
+// until it is taken out.
+func (d *Deque[T]) Last() *T { return &d.last[len(d.last)-1] }
+
+// Slots returns how many items' worth of memory an empty deque has.
+func (d *Deque[T]) Slots() int {
+	if d.front == nil {
+		return d.spareSlots
+	}
+	return len(d.front.items) + d.spareSlots
+}
+
 // PopFront takes out the first item. There must be one.
 func (d *Deque[T]) PopFront() T {
 	var zero T

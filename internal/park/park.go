@@ -268,7 +268,17 @@ func (l *Lot[T]) waitDone(done <-chan struct{}, line *Line[T], w *Waiter[T]) {
 	select {
 	case <-w.ready:
 	case <-done:
-		l.leave(line, w, errLeft)
+		l.leave(line, w, errLeft, nil)
+	}
+}
+
+// WaitOr is [Lot.Wait] for a line that is counted elsewhere too: left is called,
+// with Mu held, if w leaves line because done is closed.
+func (l *Lot[T]) WaitOr(done <-chan struct{}, line *Line[T], w *Waiter[T], left func()) {
+	select {
+	case <-w.ready:
+	case <-done:
+		l.leave(line, w, errLeft, left)
 	}
 }
 
@@ -282,9 +292,9 @@ func (l *Lot[T]) WaitBatch(done <-chan struct{}, line *Line[T], w *Waiter[T]) (l
 		select {
 		case <-w.ready:
 		case <-timer.C:
-			l.leave(line, w, nil)
+			l.leave(line, w, nil, nil)
 		case <-done:
-			l.leave(line, w, errLeft)
+			l.leave(line, w, errLeft, nil)
 		}
 		timer.Stop() // leaves no fire for the next turn (TIMER_NOT_STOPPED in the model)
 	}
@@ -294,14 +304,17 @@ func (l *Lot[T]) WaitBatch(done <-chan struct{}, line *Line[T], w *Waiter[T]) (l
 	return left
 }
 
-// leave takes w out of line, or takes the signal of the call that has completed
-// it.
-func (l *Lot[T]) leave(line *Line[T], w *Waiter[T], err error) {
+// leave takes w out of line and calls left, or takes the signal of the call
+// that has completed it.
+func (l *Lot[T]) leave(line *Line[T], w *Waiter[T], err error, left func()) {
 	l.Lock()
 	parked := w.parked
 	if parked {
 		line.remove(w)
 		w.err = err
+		if left != nil {
+			left()
+		}
 	}
 	l.Mu.Unlock() // nothing was completed
 	if !parked {
