@@ -200,6 +200,11 @@ func (c *core[T]) queued() int {
 func (c *core[T]) stats() queue.Stats {
 	c.lock()
 	defer c.unlock()
+	return c.snapshot()
+}
+
+// snapshot returns the statistics. The lock must be held.
+func (c *core[T]) snapshot() queue.Stats {
 	return queue.Stats{
 		Len:        c.len,
 		MaxLen:     c.maxLen,

@@ -53,28 +53,32 @@ func (q *Latest[K, V]) Put(key K, value V) (old V, replaced bool, err error) {
 	c := &q.core
 	c.lock()
 	e := q.at.find(&c.lot.Mu, key)
-	switch {
-	case c.shutdown:
-		err = queue.ErrShutdown
-	case e != nil:
-		old, replaced = e.Value, true
-		e.Value = value
+	if c.shutdown {
+		c.lot.Mu.Unlock()
+		return old, false, queue.ErrShutdown
+	}
+	if e != nil {
+		old, e.Value = e.Value, value
 		c.put++
 		c.dropped++
-		q.signal()
-	case c.getters.Head != nil:
-		c.count()
+		if c.ready.Used() {
+			q.signal()
+		}
+		c.lot.Mu.Unlock()
+		return old, true, nil
+	}
+	c.count()
+	if c.getters.Head != nil {
 		c.hand(Entry[K, V]{key, value})
-	default:
+	} else {
 		q.line.PushBack(Entry[K, V]{key, value})
 		q.at.add(key, q.line.Last())
 		c.len++
 		c.maxLen = max(c.maxLen, c.len)
-		c.count()
 		q.signal()
 	}
 	c.unlock()
-	return old, replaced, err
+	return old, false, nil
 }
 
 // Get removes and returns the key that has been queued longest, and its newest
