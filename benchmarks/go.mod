@@ -10,8 +10,8 @@ replace (
 require (
 	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/Workiva/go-datastructures v1.1.7
-	github.com/boundq/queue v0.0.0-00010101000000-000000000000
-	github.com/boundq/queue/natsqueue v0.0.0-00010101000000-000000000000
+	github.com/boundq/queue v0.1.0
+	github.com/boundq/queue/natsqueue v0.1.0
 	github.com/eapache/channels v1.1.0
 	github.com/gammazero/deque v1.2.3
 	github.com/nats-io/nats-server/v2 v2.15.2

@@ -9,9 +9,9 @@ replace (
 )
 
 require (
-	github.com/boundq/queue v0.0.0-00010101000000-000000000000
-	github.com/boundq/queue/natsqueue v0.0.0-00010101000000-000000000000
-	github.com/boundq/queue/promqueue v0.0.0-00010101000000-000000000000
+	github.com/boundq/queue v0.1.0
+	github.com/boundq/queue/natsqueue v0.1.0
+	github.com/boundq/queue/promqueue v0.1.0
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/coder/websocket v1.8.15

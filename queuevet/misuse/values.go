@@ -406,7 +406,7 @@ func (c *checker) unbounded(e ast.Expr, depth int) bool {
 	case *ast.CallExpr:
 		return c.makesUnbounded(e)
 	case *ast.Ident, *ast.SelectorExpr:
-		v := c.variable(e.(ast.Expr))
+		v := c.variable(e)
 		if v == nil || c.resized[v] {
 			return false
 		}
@@ -468,7 +468,7 @@ func (c *checker) deadline(e ast.Expr, depth int) bool {
 	}
 	switch e := ast.Unparen(e).(type) {
 	case *ast.Ident, *ast.SelectorExpr:
-		v := c.variable(e.(ast.Expr))
+		v := c.variable(e)
 		if v == nil || c.vars[v] == nil {
 			return false
 		}
