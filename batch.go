@@ -238,7 +238,12 @@ func (q *Queue[T]) turn(ctx context.Context, b *batches[T]) bool {
 	w.Batch = &b.batch
 	q.lot.Unlock()
 	b.ending = q.lot.WaitBatch(b.done, &q.getters, w)
-	return len(b.batch.Items) > 0
+	if len(b.batch.Items) == 0 {
+		// Shut down; or GODEBUG=asynctimerchan=1 left a fire of the turn before
+		// in the timer's channel, and this turn goes on.
+		return q.turn(ctx, b)
+	}
+	return true
 }
 
 // markBatch marks the batch in hand done, or as many items as are unfinished.
