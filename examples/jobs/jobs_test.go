@@ -56,6 +56,7 @@ func TestRunnerRunsUrgentJobsFirstAndTenantsInTurn(t *testing.T) {
 		submit("b", "b1", false)
 		submit("b", "urgent", true)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		require.Equal(t, []string{"a1", "urgent", "a2", "b1", "a3"}, order)
 	})
 }
