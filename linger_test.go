@@ -1,0 +1,82 @@
+package queue_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/stretchr/testify/require"
+)
+
+// A loop over batches has one timer. It must run while a batch has items, and
+// at no other time: one that goes on ends a later turn.
+func TestBatchesLingerEndsNoLaterTurn(t *testing.T) {
+	const linger = 10 * time.Second
+	forEachOrder(t, func(t *testing.T, o order) {
+		for name, first := range map[string]func(q *queue.Queue[int]) (before time.Duration, items []int){
+			"a turn without an item for long": func(*queue.Queue[int]) (time.Duration, []int) {
+				return 0, nil
+			},
+			"a batch that came full": func(q *queue.Queue[int]) (time.Duration, []int) {
+				_, _ = q.TryPutBatch([]int{1, 2})
+				return 0, []int{1, 2}
+			},
+			"a batch that was filled while it lingered": func(q *queue.Queue[int]) (time.Duration, []int) {
+				_ = q.TryPut(1)
+				time.Sleep(linger / 2)
+				_ = q.TryPut(2)
+				return linger / 2, []int{1, 2}
+			},
+			"a batch that was queued before": nil,
+		} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					q := o.make(10)
+					began := time.Now()
+					var want []dated
+					if first == nil {
+						require.NoError(t, q.TryPut(1))
+					}
+					batches := collect(background, q, 2, linger)
+					if first == nil {
+						require.NoError(t, q.TryPut(2))
+						want = append(want, dated{0, []int{1, 2}})
+					} else if took, items := first(q); items != nil {
+						want = append(want, dated{took, items})
+					}
+					time.Sleep(2 * time.Minute)
+					require.Equal(t, 1, q.Stats().GetWaiting, "the loop has ended")
+					came := time.Since(began)
+					require.NoError(t, q.TryPut(3))
+					time.Sleep(time.Minute)
+					require.Equal(t, append(want, dated{came + linger, []int{3}}), batches())
+					check(t, q)
+				})
+			})
+		}
+	})
+}
+
+func TestBatchesWaitsForMoreAfterAPutBatchThatLeavesItUnfinished(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for name, put := range map[string]func(q *queue.Queue[int], items []int) (int, error){
+			"PutBatch":    func(q *queue.Queue[int], items []int) (int, error) { return q.PutBatch(background, items) },
+			"TryPutBatch": func(q *queue.Queue[int], items []int) (int, error) { return q.TryPutBatch(items) },
+		} {
+			t.Run(name, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					q := o.make(10)
+					batches := collect(background, q, 5, time.Minute)
+					for _, items := range [][]int{{1, 2}, {3, 4}, {5}} {
+						_, err := put(q, items)
+						require.NoError(t, err)
+						time.Sleep(time.Second)
+					}
+					require.Equal(t, []dated{{2 * time.Second, upTo(5)}}, batches())
+					require.EqualValues(t, 2, q.Stats().GetBlocked)
+				})
+			})
+		}
+	})
+}
