@@ -270,7 +270,7 @@ var classes = []class{
 		},
 		{
 			"a loop over Tasks looks for the shutdown before it looks for items",
-			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
+			"TestEachCallReturnsTheErrorOfTheQueuesState",
 			[]edit{{tasksGo, "Queue.next", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
 		},
 		{
@@ -386,7 +386,7 @@ var classes = []class{
 		},
 		{
 			"items that were queued before the wait start no linger",
-			"TestBatchesLingersOverItemsThatWereQueuedBefore",
+			"TestBatchesTakesWhatItsFreedSlotsLetIn",
 			[]edit{{parkGo, "Batch.Arm", "if len(b.Items) > 0 {\n\tb.timer.Reset(b.Linger)\n}", ""}},
 		},
 		{
@@ -401,7 +401,7 @@ var classes = []class{
 		},
 		{
 			"a timer goes on after its turn, and ends the next",
-			"TestBatchesLingersFromTheFirstItemAndNoLonger",
+			"TestBatchesLingerEndsNoLaterTurn",
 			[]edit{{parkGo, "Lot.WaitBatch", "timer.Stop()", ""}},
 		},
 		{
@@ -440,9 +440,9 @@ var classes = []class{
 			},
 		},
 		{
-			"at the next turn, which does not begin at the slice's start",
+			"at the next turn, which yields the last batch again",
 			"TestBatchesYieldsQueuedItemsInOrderInBatchesOfTheSize",
-			[]edit{{batchGo, "Queue.batches", "b.batch.Items = b.batch.Items[:0]", "b.batch.Items = b.batch.Items[1:1]"}},
+			[]edit{{batchGo, "Queue.batches", "b.batch.Items = b.batch.Items[:0]", ""}},
 		},
 	}},
 	{"a trickle is split between loops over batches", []fault{
@@ -466,7 +466,7 @@ var classes = []class{
 		},
 		{
 			"a PutBatch ends the batch that it adds to",
-			"TestBatchesAreFilledByPutBatchTheFirstInLineFirst",
+			"TestBatchesWaitsForMoreAfterAPutBatchThatLeavesItUnfinished",
 			[]edit{{batchGo, "Queue.handOver", "if !w.Batch.Complete() {\n\tbreak\n}", ""}},
 		},
 	}},
