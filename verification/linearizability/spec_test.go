@@ -138,7 +138,7 @@ type Input struct {
 
 // An Output is what the call returned.
 type Output struct {
-	Items string // gotten, evicted or drained, one byte each
+	Items string // received, evicted or drained, one byte each
 	N     int    // of Len
 	Err   error
 	Stats Figures

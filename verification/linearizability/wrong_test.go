@@ -236,12 +236,12 @@ func (q joinsTooEarly) Join(ctx context.Context) error {
 		return err
 	}
 	if q.Len() == 0 {
-		return nil // nothing waits, but what was gotten may not be done
+		return nil // none is queued, but those that were received may not be done
 	}
 	return q.inner.Join(ctx)
 }
 
-// Here a waker forgets those that wait, or wakes one where it should wake all.
+// Here a waker forgets blocked calls, or wakes one where it should wake all.
 type missesItsWakeUp struct{ inner }
 
 func (q missesItsWakeUp) Get(ctx context.Context) (Item, error) {

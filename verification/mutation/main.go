@@ -4,7 +4,7 @@
 //
 //	go run ./verification/mutation                  # all, some minutes
 //	go run ./verification/mutation -sample 200      # some, chosen at random
-//	go run ./verification/mutation -match '^wait.go' # those of a file
+//	go run ./verification/mutation -match '^join.go' # those of a file
 //
 // A condition is negated, or a part of it left out; a bound is shifted, an
 // operator exchanged, a statement deleted, a value that is returned zeroed, a

@@ -24,7 +24,7 @@ type program struct {
 }
 
 // late are the tests that take most of the time, and those in which a mutant
-// that forgets somebody hangs, which the tests in synctest's bubbles notice at
+// that forgets a blocked call hangs, which the tests in synctest's bubbles notice at
 // once. They run on mutants that survived all others.
 const late = "Alloc|AtOnce|Storm|Newcomers|PutsBack|LostOrDoubled|PlainModel|Burst|AShortQueue|PileUp|Thousand|" +
 	"AHeapDoes|EverySmallHeap|TheArrayShrinks|ALongDeque|GrowingQueue|ComparesLittle|" +

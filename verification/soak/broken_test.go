@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The queues below are right but for one method, and all have to be found out.
+// Each queue below has one method that is wrong, and must be found out.
 
 type inner = target
 
@@ -589,7 +589,7 @@ func TestBrokenQueuesAreFoundOut(t *testing.T) {
 		{"fifo", func(q target) target { return losesWhenCancelled{q} }, "items were put, "},
 		{"fifo", func(q target) target { return putsThoughCancelled{q} }, "was refused, but came out"},
 		{"lifo", func(q target) target { return deliversTwice{q, &mu, new(item)} }, "came out twice"},
-		{"lifo", func(q target) target { return makesThingsUp{q} }, "nobody put it"},
+		{"lifo", func(q target) target { return makesThingsUp{q} }, "was never put"},
 		{"fifo", func(q target) target { return wrongOrder{newQueue("lifo", q.Cap(), nil)} }, "left after the producer's item"},
 		{"lifo", func(q target) target { return wrongOrder{newQueue("fifo", q.Cap(), nil)} }, "left before"},
 		{"priority", func(q target) target { return wrongOrder{newQueue("fifo", q.Cap(), nil)} }, "left before"},
@@ -599,15 +599,15 @@ func TestBrokenQueuesAreFoundOut(t *testing.T) {
 		{"fifo", func(q target) target { return batchSaysTooMuch{q} }, "items are in, and the error is"},
 		{"fifo", func(q target) target { return fullWithoutBound{q, new(atomic.Uint64)} }, "but the queue has no bound"},
 		{"fifo", func(q target) target { return wrongContextError{q} }, "Put returned context canceled, "},
-		{"fifo", func(q target) target { return shutDownTooEarly{q} }, "nobody shut the queue down"},
+		{"fifo", func(q target) target { return shutDownTooEarly{q} }, "the queue was not shut down"},
 		{"fifo", func(q target) target { return panicsWhenShutDown{q} }, "Put panicked: send on closed channel"},
 		{"fifo", func(q target) target { return putsAfterShutdown{q} }, "had been shut down before|items are missing"},
 		{"fifo", func(q target) target { return evictsTheNewest{q} }, "left after the producer's item|items were put, |items are missing"},
 		{"fifo", func(q target) target { return figuresOfTwoMoments{q} }, "this does not hold: Put == Got + Dropped + Len"},
 		{"fifo", func(q target) target { return countsRefusalsTwice{q} }, "this does not hold: Rejected is"},
 		{"fifo", func(q target) target { return joinsTooEarly{q} }, "Join returned nil, but its caller has an item"},
-		{"fifo", func(q target) target { return neverJoins{q} }, "somebody hangs, joining"},
-		{"fifo", func(q target) target { return forgetsJoins{q, new(atomic.Bool)} }, "somebody hangs, joining"},
+		{"fifo", func(q target) target { return neverJoins{q} }, "a goroutine hangs, joining"},
+		{"fifo", func(q target) target { return forgetsJoins{q, new(atomic.Bool)} }, "a goroutine hangs, joining"},
 		{"fifo", func(q target) target { return tasksAreNotDone{q} }, "are unfinished after all were done"},
 		{"fifo", func(q target) target { return trySaysTooMuch{q} }, "items were put, |items are missing|Put is between|was refused, but came out"},
 		{"fifo", func(q target) target { return countsARefusedBatchOnce{q, new(atomic.Uint64)} }, "this does not hold: Rejected is|what is counted never falls"},
@@ -622,18 +622,18 @@ func TestBrokenQueuesAreFoundOut(t *testing.T) {
 		{"fifo", func(q target) target { return forgetsToRequeue{q} }, "items are missing|Put is between"},
 		{"fifo", func(q target) target { return requeuesAfterTheDrain{q} }, "though the queue had been drained before|items are missing|Put is between"},
 		{"fifo", func(q target) target { return requeuesTooLate{q} }, "can't be marked done|Unfinished == Put - Done - Dropped|Done is|Join returned nil, but its caller has an item|are unfinished after all"},
-		{"fifo", func(q target) target { return signalsOnce{q} }, "those who wait for Ready get no signal"},
-		{"fifo", func(q target) target { return newClosesReadyTooEarly(q) }, "Ready returned ErrShutdown, but nobody shut the queue down"},
-		{"fifo", func(q target) target { return neverClosesReady{q} }, "somebody hangs, leaving after the shutdown"},
+		{"fifo", func(q target) target { return signalsOnce{q} }, "Ready has no signal"},
+		{"fifo", func(q target) target { return newClosesReadyTooEarly(q) }, "Ready returned ErrShutdown, but the queue was not shut down"},
+		{"fifo", func(q target) target { return neverClosesReady{q} }, "a goroutine hangs, leaving after the shutdown"},
 		{"fifo", func(q target) target { return newSendsOnTheClosedChannel(q) }, "Requeue panicked: send on closed channel"},
 		{"fifo", func(q target) target { return callsEvictionsDrained{q} }, "this does not hold: Drained is"},
-		{"fifo", func(q target) target { return peeksAtNothing{q} }, "was at the head of the queue, but nobody put it"},
+		{"fifo", func(q target) target { return peeksAtNothing{q} }, "was at the head of the queue, but was never put"},
 		{"fifo", func(q target) target { return peeksAtTheLast{q} }, "was at the head of the queue after the producer's item|Peek returned "},
 		{"fifo", func(q target) target { return asksTheContextTooLate{q} }, "items were put, "},
-		{"fifo", func(q target) target { return believesTheContext{q} }, "came out twice|left after the producer's item|nobody put it"},
+		{"fifo", func(q target) target { return believesTheContext{q} }, "came out twice|left after the producer's item|was never put"},
 		{"fifo", func(q target) target { return swallowsPanics{q} }, "though its context panicked"},
-		{"fifo", func(q target) target { return hangsAtShutdown{q} }, "somebody hangs, leaving after the shutdown|somebody hangs, getting what is left"},
-		{"fifo", func(q target) target { return locksForEver{q, new(sync.Mutex)} }, "somebody hangs, "},
+		{"fifo", func(q target) target { return hangsAtShutdown{q} }, "a goroutine hangs, leaving after the shutdown|a goroutine hangs, getting what is left"},
+		{"fifo", func(q target) target { return locksForEver{q, new(sync.Mutex)} }, "a goroutine hangs, "},
 		{"fifo", func(q target) target { return leaksGoroutines{q} }, "goroutines are left"},
 		{"fifo", func(q target) target { return leaksMemory{q, &mu} }, "the heap holds"},
 	} {
@@ -654,7 +654,7 @@ func TestBrokenQueuesAreFoundOut(t *testing.T) {
 			for {
 				_, err := soak(context.Background(), o, func(figures) {})
 				require.True(t, errors.As(err, &d), "not found out")
-				// Who is slow looks like who hangs, to the impatient.
+				// With little patience, a slow goroutine looks like one that hangs.
 				if !hangs || found(d) || o.patience > time.Minute {
 					break
 				}

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// An item says where it comes from, so that whoever gets it can check the order.
+// An item says where it comes from, so that its receiver can check the order.
 type item struct {
 	id       uint32 // its place in the ledger
 	producer uint16
@@ -20,7 +20,7 @@ func compareKeys(a, b item) int { return cmp.Compare(a.key, b.key) }
 const ledgerSize = 1 << 19
 
 // A ledger has an entry for each item of a round: what its producer was told, and
-// whether it came out. Who gets an item may write before who put it.
+// whether it came out. Its receiver may write before its producer does.
 type ledger struct {
 	next    atomic.Uint32
 	entries []atomic.Uint32
@@ -31,7 +31,7 @@ type ledger struct {
 	full               atomic.Uint64 // items refused with ErrFull
 	requeues           atomic.Uint64 // calls of Requeue that began
 	done               atomic.Uint64 // items marked done
-	gotten, dropped    atomic.Uint64
+	received, dropped  atomic.Uint64
 	drained            atomic.Uint64
 }
 
@@ -39,7 +39,7 @@ const (
 	accepted = 1 << iota // a call said that it is in
 	refused              // a call said that it is not
 	doubtful             // the call ended without saying
-	ended                // it was gotten, evicted or drained
+	ended                // it was received, evicted or drained
 )
 
 func newLedger() *ledger { return &ledger{entries: make([]atomic.Uint32, ledgerSize)} }
@@ -49,7 +49,7 @@ func (l *ledger) reset() {
 	for i := range min(l.next.Load(), ledgerSize) {
 		l.entries[i].Store(0)
 	}
-	for _, n := range []*atomic.Uint64{&l.accepted, &l.doubtful, &l.ended, &l.mayBeLost, &l.full, &l.requeues, &l.done, &l.gotten, &l.dropped, &l.drained} {
+	for _, n := range []*atomic.Uint64{&l.accepted, &l.doubtful, &l.ended, &l.mayBeLost, &l.full, &l.requeues, &l.done, &l.received, &l.dropped, &l.drained} {
 		n.Store(0)
 	}
 	l.next.Store(0)
@@ -74,7 +74,7 @@ func (l *ledger) tell(it item, what uint32) error {
 // end notes that an item came out.
 func (l *ledger) end(it item) error {
 	if it.id >= min(l.next.Load(), ledgerSize) {
-		return fmt.Errorf("item %+v came out, but nobody put it", it)
+		return fmt.Errorf("item %+v came out, but was never put", it)
 	}
 	l.ended.Add(1)
 	switch before := l.entries[it.id].Or(ended); {
@@ -90,7 +90,7 @@ func (l *ledger) end(it item) error {
 func (l *ledger) peeked(it item) error {
 	switch {
 	case it.id >= min(l.next.Load(), ledgerSize):
-		return fmt.Errorf("item %+v was at the head of the queue, but nobody put it", it)
+		return fmt.Errorf("item %+v was at the head of the queue, but was never put", it)
 	case l.entries[it.id].Load()&refused != 0:
 		return fmt.Errorf("item %+v was refused, but was at the head of the queue", it)
 	}

@@ -35,7 +35,7 @@ type round struct {
 	isShutDown atomic.Bool // Shutdown has returned
 	draining   atomic.Bool // Shutdown(true) is about to be called
 	isDrained  atomic.Bool // Shutdown(true) has returned
-	quit       atomic.Bool // producers and consumers are to leave, whatever waits
+	quit       atomic.Bool // producers and consumers are to leave, whatever is queued
 	over       atomic.Bool // the movers have left
 
 	onReady atomic.Int64 // workers that wait for Ready and nothing else
@@ -229,7 +229,7 @@ func (r *round) signalled() bool {
 			break
 		}
 		if time.Now().After(end) {
-			r.fail("%d items are queued, and those who wait for Ready get no signal\n%+v\n%s", s.Len, s, stacks())
+			r.fail("%d items are queued, and Ready has no signal\n%+v\n%s", s.Len, s, stacks())
 		}
 	}
 	return r.failed.Load() == nil
@@ -247,12 +247,12 @@ func (r *round) within(group *sync.WaitGroup, doing string) bool {
 		return r.failed.Load() == nil
 	case <-r.broken:
 	case <-time.After(r.patience):
-		r.fail("somebody hangs, %s\n%s", doing, stacks())
+		r.fail("a goroutine hangs, %s\n%s", doing, stacks())
 	}
 	return false
 }
 
-// dismiss lets go of all that still wait after a discrepancy, if the queue can.
+// dismiss releases all that are still blocked after a discrepancy, if the queue can.
 func (r *round) dismiss() {
 	if r.failed.Load() == nil {
 		return
@@ -270,9 +270,8 @@ func (r *round) dismiss() {
 	}()
 }
 
-// writeOff marks done the items that were gotten by calls whose goroutine compare
-// ended, and nobody else has them: a goroutine that calls runtime.Goexit can't
-// return what it took. It checks that there are no more of them than such calls.
+// writeOff marks done the items that were taken by calls whose goroutine compare
+// ended: a goroutine that calls runtime.Goexit cannot return what it took. It checks that there are no more of them than such calls.
 func (w *worker) writeOff() {
 	s := w.q.Stats()
 	lost := s.Put - w.ended.Load()
@@ -308,12 +307,12 @@ func (r *round) settle() {
 		what  string
 	}{
 		{s.Put >= certain && s.Put <= doubtful, fmt.Sprintf("Put is between %d and %d", certain, doubtful)},
-		{s.Got == r.gotten.Load()+lost, fmt.Sprintf("Got is %d", r.gotten.Load()+lost)},
+		{s.Got == r.received.Load()+lost, fmt.Sprintf("Got is %d", r.received.Load()+lost)},
 		{s.Dropped == r.dropped.Load(), fmt.Sprintf("Dropped is %d", r.dropped.Load())},
 		{s.Drained == r.drained.Load(), fmt.Sprintf("Drained is %d", r.drained.Load())},
 		{s.Done == r.done.Load(), fmt.Sprintf("Done is %d", r.done.Load())},
 		{s.Rejected == r.full.Load(), fmt.Sprintf("Rejected is %d", r.full.Load())},
-		{s.Len == 0 && s.Unfinished == 0 && s.PutWaiting == 0 && s.GetWaiting == 0, "nothing waits and nobody is parked"},
+		{s.Len == 0 && s.Unfinished == 0 && s.PutWaiting == 0 && s.GetWaiting == 0, "nothing is queued and no call is blocked"},
 		{s.Shutdown, "it is shut down"},
 	} {
 		if !c.holds {

@@ -44,7 +44,7 @@ type options struct {
 	round    time.Duration
 	seed     uint64
 	orders   []string
-	patience time.Duration // how long nothing may move before somebody is said to hang
+	patience time.Duration // how long nothing may move before a goroutine is said to hang
 	make     func(order string, capacity int, compare func(a, b item) int) target
 }
 
@@ -61,7 +61,7 @@ func (d *discrepancy) Error() string { return d.what }
 // totals counts what was done, in all rounds.
 type totals struct {
 	rounds, calls                                     atomic.Uint64
-	put, gotten, evicted, drained, requeued, lost     atomic.Uint64
+	put, received, evicted, drained, requeued, lost   atomic.Uint64
 	batches, signals, contextFaults                   atomic.Uint64
 	refused, cancelled, panics, exits, joins, resizes atomic.Uint64
 }
@@ -84,7 +84,7 @@ func (f figures) String() string {
 func (f figures) summary() string {
 	return fmt.Sprintf("%d calls; items: %d put, %d requeued, %d received, %d evicted, %d drained, %d lost with a goroutine that compare ended; "+
 		"calls: %d refused, %d cancelled; %d batches of loops, %d signals of Ready, %d contexts that failed; %d panics, %d exits, %d joins, %d resizes",
-		f.calls.Load(), f.put.Load(), f.requeued.Load(), f.gotten.Load(), f.evicted.Load(), f.drained.Load(), f.lost.Load(),
+		f.calls.Load(), f.put.Load(), f.requeued.Load(), f.received.Load(), f.evicted.Load(), f.drained.Load(), f.lost.Load(),
 		f.refused.Load(), f.cancelled.Load(), f.batches.Load(), f.signals.Load(), f.contextFaults.Load(),
 		f.panics.Load(), f.exits.Load(), f.joins.Load(), f.resizes.Load())
 }

@@ -24,7 +24,7 @@ func TestAShortSoakFindsNoDiscrepancy(t *testing.T) {
 				patience: 30 * time.Second, make: newQueue}
 			missing := func(f figures) string {
 				for what, n := range map[string]*atomic.Uint64{
-					"rounds": &f.rounds, "put": &f.put, "gotten": &f.gotten, "evicted": &f.evicted, "drained": &f.drained, "refused": &f.refused,
+					"rounds": &f.rounds, "put": &f.put, "received": &f.received, "evicted": &f.evicted, "drained": &f.drained, "refused": &f.refused,
 					"cancelled": &f.cancelled, "panics": &f.panics, "exits": &f.exits, "joins": &f.joins, "resizes": &f.resizes,
 					"requeued": &f.requeued, "batches": &f.batches, "signals": &f.signals, "context faults": &f.contextFaults,
 				} {

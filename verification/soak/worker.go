@@ -54,8 +54,8 @@ func (w *worker) start() {
 	}()
 }
 
-// call makes a call and notes it. after learns how it ended, be it by a panic or
-// by runtime.Goexit, which then goes on to end the worker.
+// call makes a call and notes it. after learns how it ended, also if that was a
+// panic or runtime.Goexit, which then goes on to end the worker.
 func (w *worker) call(name string, arg int, f func() (int, error), after func(n int, err error)) (n int, err error) {
 	i := w.history.begin(record{who: w.name, call: name, arg: arg}, &w.clock)
 	err = errExited
@@ -200,7 +200,7 @@ func (w *worker) wait(name string, arg int, f func(ctx context.Context) (int, er
 
 func (w *worker) checkEnding(name string) {
 	if !w.ending.Load() {
-		w.fail("%s returned ErrShutdown, but nobody shut the queue down", name)
+		w.fail("%s returned ErrShutdown, but the queue was not shut down", name)
 	}
 }
 
@@ -386,8 +386,8 @@ func (w *worker) leaveTogether(items []item) {
 // get notes that items were received.
 func (w *worker) get(items []item) {
 	w.leave(items)
-	w.gotten.Add(uint64(len(items)))
-	w.totals.gotten.Add(uint64(len(items)))
+	w.received.Add(uint64(len(items)))
+	w.totals.received.Add(uint64(len(items)))
 }
 
 // tryGet is TryGet into dst[0], or TryGetBatch if dst is longer.
@@ -494,7 +494,7 @@ func (w *worker) markDone(n int) {
 		return n, w.q.TaskDoneN(n)
 	}, func(int, error) {})
 	if err != nil {
-		w.fail("%d items that were gotten can't be marked done: %v", n, err)
+		w.fail("%d items that were received can't be marked done: %v", n, err)
 	}
 	w.done.Add(uint64(n))
 }
@@ -810,12 +810,12 @@ func (w *worker) checkStats(s, before queue.Stats) {
 		{w.resizes || s.Cap == w.capacity && (s.Cap == 0 || s.MaxLen <= s.Cap+int(w.requeues.Load())), "MaxLen <= Cap, but for requeued items"},
 		{s.PutWaiting == 0 || s.Cap > 0 && s.Len >= s.Cap && !s.Shutdown, "PutWaiting > 0 only if full and not shut down"},
 		{s.GetWaiting == 0 || s.Len == 0 && !s.Shutdown, "GetWaiting > 0 only if empty and not shut down"},
-		{s.PutWaiting >= 0 && s.GetWaiting >= 0 && s.PutWaiting+s.GetWaiting <= len(w.workers), "no more wait than there are"},
+		{s.PutWaiting >= 0 && s.GetWaiting >= 0 && s.PutWaiting+s.GetWaiting <= len(w.workers), "no more are blocked than there are"},
 		{s.Put >= before.Put && s.Got >= before.Got && s.Done >= before.Done && s.Dropped >= before.Dropped &&
 			s.Drained >= before.Drained && s.Rejected >= before.Rejected && s.PutBlocked >= before.PutBlocked && s.GetBlocked >= before.GetBlocked &&
 			s.MaxLen >= before.MaxLen, "what is counted never falls"},
 		{s.Shutdown || !before.Shutdown, "a shutdown is not undone"},
-		{!s.Shutdown || w.ending.Load(), "Shutdown only if somebody shut it down"},
+		{!s.Shutdown || w.ending.Load(), "Shutdown only after a shutdown"},
 	} {
 		if !c.holds {
 			w.fail("this does not hold: %s\n%+v\nbefore: %+v", c.what, s, before)
