@@ -10,8 +10,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
 )
 
-// A program with a queue, and what a reader collects from it. In a program the
-// reader is a periodic one that exports to a collector.
+// What a reader collects from a queue. A program would use a periodic reader that
+// exports to a collector.
 func Example() {
 	reader := metric.NewManualReader()
 	provider := metric.NewMeterProvider(metric.WithReader(reader))
@@ -22,7 +22,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer func() { _ = registration.Unregister() }() // nothing is observed any more
+	defer func() { _ = registration.Unregister() }()
 
 	_ = q.TryPut("BTC 90006.62")
 	_ = q.TryPut("ETH 3000.2")
@@ -42,18 +42,20 @@ func Example() {
 		}
 	}
 	// Output:
-	// boundq.depth 1 {item}
-	// boundq.capacity 100 {item}
-	// boundq.max_depth 2 {item}
-	// boundq.item.unfinished 2 {item}
-	// boundq.put.waiting 0 {call}
-	// boundq.get.waiting 0 {call}
-	// boundq.item.put 2 {item}
-	// boundq.item.gotten 1 {item}
-	// boundq.item.done 0 {item}
-	// boundq.item.dropped 0 {item}
-	// boundq.put.rejected 0 {call}
-	// boundq.put.blocked 0 {call}
-	// boundq.get.blocked 0 {call}
+	// boundq.up 1 {queue}
+	// boundq.len 1 {item}
+	// boundq.cap 100 {item}
+	// boundq.max_len 2 {item}
+	// boundq.unfinished 2 {item}
+	// boundq.put_waiting 0 {call}
+	// boundq.get_waiting 0 {call}
+	// boundq.put 2 {item}
+	// boundq.got 1 {item}
+	// boundq.done 0 {item}
+	// boundq.dropped 0 {item}
+	// boundq.drained 0 {item}
+	// boundq.rejected 0 {item}
+	// boundq.put_blocked 0 {call}
+	// boundq.get_blocked 0 {call}
 	// boundq.shutdown 0 {queue}
 }

@@ -1,112 +1,141 @@
-// Package otelqueue exports the figures of a queue to OpenTelemetry.
+// Package otelqueue exports the statistics of a queue to OpenTelemetry. The
+// repository's file docs/operations.md says how to use them.
 package otelqueue
 
 import (
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
+	"sync"
 
 	"github.com/boundq/queue"
+	"github.com/boundq/queue/internal/metrics"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 )
 
-// instruments are what a queue exports. What can be added up over queues is a
-// counter or an UpDownCounter, as OpenTelemetry's conventions have it. Units in
-// braces are not appended to the names where these are translated for
-// Prometheus; there they are the names of package promqueue.
-var instruments = []struct {
-	create                  func(m metric.Meter, name string, description, unit metric.InstrumentOption) (metric.Int64Observable, error)
-	name, unit, description string
-	value                   func(queue.Stats) int64
-}{
-	{upDownCounter, "boundq.depth", "{item}", "Items that wait in the queue now.",
-		func(s queue.Stats) int64 { return int64(s.Len) }},
-	{upDownCounter, capacity, "{item}", "Most items that may wait in the queue at a time. Missing if there is no bound.",
-		func(s queue.Stats) int64 { return int64(s.Cap) }},
-	{gauge, "boundq.max_depth", "{item}", "Most items that ever waited in the queue at a time.",
-		func(s queue.Stats) int64 { return int64(s.MaxLen) }},
-	{upDownCounter, "boundq.item.unfinished", "{item}", "Items that were put and neither marked done nor dropped: those that wait and those being worked on.",
-		func(s queue.Stats) int64 { return int64(s.Unfinished) }},
-	{upDownCounter, "boundq.put.waiting", "{call}", "Producers that wait now for room in the queue.",
-		func(s queue.Stats) int64 { return int64(s.PutWaiting) }},
-	{upDownCounter, "boundq.get.waiting", "{call}", "Consumers that wait now for an item.",
-		func(s queue.Stats) int64 { return int64(s.GetWaiting) }},
-	{counter, "boundq.item.put", "{item}", "Items put into the queue. Always those gotten, those dropped and those that wait, added up.",
-		func(s queue.Stats) int64 { return int64(s.Put) }},
-	{counter, "boundq.item.gotten", "{item}", "Items taken out of the queue by consumers.",
-		func(s queue.Stats) int64 { return int64(s.Got) }},
-	{counter, "boundq.item.done", "{item}", "Items that consumers marked done.",
-		func(s queue.Stats) int64 { return int64(s.Done) }},
-	{counter, "boundq.item.dropped", "{item}", "Items that left the queue without reaching a consumer: evicted to make room for newer ones, or taken out by an immediate shutdown.",
-		func(s queue.Stats) int64 { return int64(s.Dropped) }},
-	{counter, "boundq.put.rejected", "{call}", "Attempts to put an item without waiting that were refused, because the queue was full.",
-		func(s queue.Stats) int64 { return int64(s.Rejected) }},
-	{counter, "boundq.put.blocked", "{call}", "Times that a producer found the queue full and had to wait.",
-		func(s queue.Stats) int64 { return int64(s.PutBlocked) }},
-	{counter, "boundq.get.blocked", "{call}", "Times that a consumer found the queue empty and had to wait.",
-		func(s queue.Stats) int64 { return int64(s.GetBlocked) }},
-	{upDownCounter, "boundq.shutdown", "{queue}", "1 if the queue was shut down and takes no more items, else 0.",
-		func(s queue.Stats) int64 {
-			if s.Shutdown {
-				return 1
-			}
-			return 0
-		}},
-}
-
-// capacity is not observed for a queue without a bound: a division by its zero
-// would tell every alert that the queue is full.
-const capacity = "boundq.capacity"
-
-func counter(m metric.Meter, name string, description, unit metric.InstrumentOption) (metric.Int64Observable, error) {
-	return m.Int64ObservableCounter(name, description, unit)
-}
-
-func upDownCounter(m metric.Meter, name string, description, unit metric.InstrumentOption) (metric.Int64Observable, error) {
-	return m.Int64ObservableUpDownCounter(name, description, unit)
-}
-
-func gauge(m metric.Meter, name string, description, unit metric.InstrumentOption) (metric.Int64Observable, error) {
-	return m.Int64ObservableGauge(name, description, unit)
-}
-
-// Register has meter observe the figures of q, a [queue.Queue] of any type or
-// whatever else has its figures, until the returned registration's Unregister is
-// called. Each figure bears the attribute queue, whose value is name. It is not
-// in a namespace, so that the metrics' labels in Prometheus are those of package
-// promqueue, and the dashboard and alerts in grafana/ do for either.
+// Register has meter observe the statistics of q, usually a [queue.Queue], until
+// Unregister is called on the returned registration. It exports each field of
+// [queue.Stats] by its name in JSON, as boundq.len and boundq.put, and boundq.up.
+// Every metric has the attribute queue, whose value is name. In Prometheus, the
+// metrics have the names and labels that package promqueue gives them.
 //
-// Each collection calls q.Stats once, so that the figures of a collection agree
-// with each other. The queue itself does no work for them.
+// Register returns an error if name is empty or not valid UTF-8, if a queue of
+// that name is registered with the meter, if meter or q is nil or a nil pointer,
+// and those of the meter. Meter and q stay reachable until Unregister is called.
 //
-// Queues of different names can be registered with one meter. The figures of two
-// of the same name would be added up: it is up to the caller that there are none.
-// Register returns an error if name is empty or q is nil, and those of the meter.
+// Each collection calls q.Stats once, so the metrics of a collection are
+// consistent. If Stats panics, boundq.up is 0 in that collection, the queue's
+// other metrics are absent, those of others are not affected, and the panic is
+// passed to [otel.Handle].
 func Register(meter metric.Meter, name string, q interface{ Stats() queue.Stats }) (metric.Registration, error) {
-	if name == "" {
-		return nil, errors.New("otelqueue: a queue needs a name, to be told from others by")
+	if metrics.IsNil(q) {
+		return nil, errors.New("otelqueue: q must not be nil")
 	}
-	if q == nil {
-		return nil, errors.New("otelqueue: q is nil")
+	return register(meter, name, metrics.Queue, func(context.Context) (map[string]float64, error) {
+		return metrics.Read(func() (queue.Stats, error) { return q.Stats(), nil })
+	})
+}
+
+func register(meter metric.Meter, name string, ms []metrics.Metric, read func(context.Context) (map[string]float64, error)) (metric.Registration, error) {
+	if err := metrics.CheckName(name); err != nil {
+		return nil, fmt.Errorf("otelqueue: %w", err)
 	}
-	observables := make([]metric.Observable, len(instruments))
-	int64s := make([]metric.Int64Observable, len(instruments))
-	for i, in := range instruments {
+	if metrics.IsNil(meter) {
+		return nil, errors.New("otelqueue: meter must not be nil")
+	}
+	r := &registration{use: use{meter, name}}
+	if !r.claim() {
+		return nil, fmt.Errorf("otelqueue: name %q is already registered with this meter", name)
+	}
+	observe := make([]func(metric.Observer, float64), len(ms))
+	observables := make([]metric.Observable, len(ms))
+	attributes := metric.WithAttributeSet(attribute.NewSet(attribute.String("queue", name)))
+	for i, m := range ms {
 		var err error
-		int64s[i], err = in.create(meter, in.name, metric.WithDescription(in.description), metric.WithUnit(in.unit))
-		if err != nil {
+		if observe[i], observables[i], err = instrument(meter, m, attributes); err != nil {
+			r.release()
 			return nil, err
 		}
-		observables[i] = int64s[i]
 	}
-	attributes := metric.WithAttributeSet(attribute.NewSet(attribute.String("queue", name)))
-	return meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		s := q.Stats()
-		for i, in := range instruments {
-			if in.name != capacity || s.Cap != queue.Unbounded {
-				o.ObserveInt64(int64s[i], in.value(s), attributes)
+	var err error
+	r.Registration, err = meter.RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		values, err := read(ctx)
+		if err != nil {
+			// Returned, the error would keep a periodic reader from exporting
+			// anything at all.
+			otel.Handle(fmt.Errorf("otelqueue: no statistics of queue %q: %w", name, err))
+		}
+		for i, m := range ms {
+			if value, ok := values[m.Name]; ok {
+				observe[i](o, value)
 			}
 		}
 		return nil
 	}, observables...)
+	if err != nil {
+		r.release()
+		return nil, err
+	}
+	return r, nil
+}
+
+// instrument creates the instrument of m, and returns a function that observes a
+// value with it. What can be added up over queues is a counter or an
+// UpDownCounter, as OpenTelemetry's conventions have it.
+func instrument(meter metric.Meter, m metrics.Metric, attributes metric.MeasurementOption) (func(metric.Observer, float64), metric.Observable, error) {
+	name, help, unit := m.OpenTelemetry(), metric.WithDescription(m.Help), metric.WithUnit(m.Unit)
+	if m.Unit == "s" {
+		g, err := meter.Float64ObservableGauge(name, help, unit)
+		return func(o metric.Observer, v float64) { o.ObserveFloat64(g, v, attributes) }, g, err
+	}
+	var in metric.Int64Observable
+	var err error
+	switch m.Kind {
+	case metrics.Counter:
+		in, err = meter.Int64ObservableCounter(name, help, unit)
+	case metrics.Sum:
+		in, err = meter.Int64ObservableUpDownCounter(name, help, unit)
+	case metrics.Gauge:
+		in, err = meter.Int64ObservableGauge(name, help, unit)
+	}
+	return func(o metric.Observer, v float64) { o.ObserveInt64(in, int64(v), attributes) }, in, err
+}
+
+// A registration is the use of a name with a meter until Unregister is called.
+// The figures of two queues of one name would be added up.
+type registration struct {
+	metric.Registration
+	use use
+}
+
+type use struct {
+	meter metric.Meter
+	name  string
+}
+
+var uses sync.Map // of use to its *registration
+
+// claim reports whether the name was free. Meters that are not pointers have no
+// identity, as those of package noop, which are all equal.
+func (r *registration) claim() bool {
+	if reflect.TypeOf(r.use.meter).Kind() != reflect.Pointer {
+		return true
+	}
+	_, taken := uses.LoadOrStore(r.use, r)
+	return !taken
+}
+
+func (r *registration) release() {
+	if reflect.TypeOf(r.use.meter).Kind() == reflect.Pointer {
+		uses.CompareAndDelete(r.use, r)
+	}
+}
+
+// Unregister implements [metric.Registration].
+func (r *registration) Unregister() error {
+	defer r.release()
+	return r.Registration.Unregister()
 }

@@ -1,7 +1,10 @@
 package promqueue_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/boundq/queue"
+	"github.com/boundq/queue/internal/metrics/metricstest"
 	"github.com/boundq/queue/promqueue"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -21,15 +25,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// statsFunc is a queue of which only the figures exist.
-type statsFunc func() queue.Stats
-
-func (f statsFunc) Stats() queue.Stats { return f() }
-
-var figures = queue.Stats{
-	Len: 3, Cap: 4, MaxLen: 5, Unfinished: 6, PutWaiting: 7, GetWaiting: 8, Put: 9, Got: 10, Done: 11,
-	Dropped: 12, Rejected: 13, PutBlocked: 14, GetBlocked: 15, Shutdown: true,
-}
+// stats returns a queue with these statistics.
+func stats(s queue.Stats) metricstest.StatsFunc { return func() queue.Stats { return s } }
 
 // registry returns a registry that holds the collector to what it describes.
 func registry(t *testing.T, collectors ...prometheus.Collector) *prometheus.Registry {
@@ -50,7 +47,7 @@ func endpoint(t *testing.T, r *prometheus.Registry) string {
 	return server.URL
 }
 
-// scrape returns the figures that an endpoint gives of each queue, by the
+// scrape returns the metrics that an endpoint has of each queue, by the
 // queue's name and the metric's.
 func scrape(t *testing.T, url string) map[string]map[string]float64 {
 	resp, err := http.Get(url + "/metrics")
@@ -76,24 +73,13 @@ func scrape(t *testing.T, url string) map[string]map[string]float64 {
 	return queues
 }
 
-func TestEachFigureIsExportedUnderItsName(t *testing.T) {
-	url := endpoint(t, registry(t, promqueue.NewCollector("trades", statsFunc(func() queue.Stats { return figures }))))
-	require.Equal(t, map[string]map[string]float64{"trades": {
-		"boundq_depth":              3,
-		"boundq_capacity":           4,
-		"boundq_max_depth":          5,
-		"boundq_item_unfinished":    6,
-		"boundq_put_waiting":        7,
-		"boundq_get_waiting":        8,
-		"boundq_item_put_total":     9,
-		"boundq_item_gotten_total":  10,
-		"boundq_item_done_total":    11,
-		"boundq_item_dropped_total": 12,
-		"boundq_put_rejected_total": 13,
-		"boundq_put_blocked_total":  14,
-		"boundq_get_blocked_total":  15,
-		"boundq_shutdown":           1,
-	}}, scrape(t, url))
+func TestEachFieldOfStatsIsExportedUnderItsName(t *testing.T) {
+	want := make(map[string]float64)
+	for name, value := range metricstest.Values {
+		want["boundq_"+name] = value
+	}
+	url := endpoint(t, registry(t, promqueue.NewCollector("trades", stats(metricstest.Stats))))
+	require.Equal(t, map[string]map[string]float64{"trades": want}, scrape(t, url))
 }
 
 func TestNamesAndHelpFollowTheConventionsOfPrometheus(t *testing.T) {
@@ -108,16 +94,15 @@ func TestNamesAndHelpFollowTheConventionsOfPrometheus(t *testing.T) {
 	for _, f := range families {
 		counter := strings.HasSuffix(f.GetName(), "_total")
 		require.Equal(t, counter, f.GetType().String() == "COUNTER", f.GetName())
-		require.Regexp(t, `^[A-Z1].*\.$`, f.GetHelp())
 	}
 }
 
 func TestAQueueWithoutABoundHasNoCapacity(t *testing.T) {
 	q := queue.New[int](queue.Unbounded)
 	url := endpoint(t, registry(t, promqueue.NewCollector("jobs", q)))
-	require.NotContains(t, scrape(t, url)["jobs"], "boundq_capacity")
+	require.NotContains(t, scrape(t, url)["jobs"], "boundq_cap")
 	q.Resize(5)
-	require.Equal(t, 5., scrape(t, url)["jobs"]["boundq_capacity"])
+	require.Equal(t, 5., scrape(t, url)["jobs"]["boundq_cap"])
 }
 
 func TestQueuesAreToldApartByTheirNames(t *testing.T) {
@@ -129,26 +114,93 @@ func TestQueuesAreToldApartByTheirNames(t *testing.T) {
 
 	got := scrape(t, url)
 	require.Len(t, got, 2)
-	require.Equal(t, 1., got["trades"]["boundq_depth"])
-	require.Equal(t, 2., got[`job "α"`]["boundq_depth"])
+	require.Equal(t, 1., got["trades"]["boundq_len"])
+	require.Equal(t, 2., got[`job "α"`]["boundq_len"])
 }
 
-func TestAQueueIsRegisteredOnceAndByAName(t *testing.T) {
-	r := registry(t, promqueue.NewCollector("trades", queue.New[int](1)))
-	require.ErrorAs(t, r.Register(promqueue.NewCollector("trades", queue.New[int](1))), &prometheus.AlreadyRegisteredError{})
-	require.ErrorContains(t, r.Register(promqueue.NewCollector("", queue.New[int](1))), "needs a name")
-	require.Error(t, r.Register(promqueue.NewCollector("\xff", queue.New[int](1))))
-	require.Panics(t, func() { promqueue.NewCollector("trades", nil) })
+func TestOddNamesAreScrapedAsTheyAre(t *testing.T) {
+	r := registry(t)
+	for n, name := range metricstest.Accepted {
+		require.NoError(t, r.Register(promqueue.NewCollector(name, stats(queue.Stats{Len: n}))))
+	}
+	got := scrape(t, endpoint(t, r))
+	require.Len(t, got, len(metricstest.Accepted))
+	for n, name := range metricstest.Accepted {
+		require.Contains(t, got, name)
+		require.EqualValues(t, n, got[name]["boundq_len"])
+	}
+}
+
+func TestBadNamesAndNilQueuesAreRefused(t *testing.T) {
+	for name, c := range metricstest.Refused {
+		t.Run(name, func(t *testing.T) {
+			r := registry(t, promqueue.NewCollector("jobs", queue.New[int](1)))
+			err := func() (err error) {
+				defer func() {
+					if v := recover(); v != nil {
+						err = errors.New(v.(string))
+					}
+				}()
+				return r.Register(promqueue.NewCollector(c.Name, c.Queue))
+			}()
+			require.ErrorContains(t, err, "promqueue: "+c.Error)
+			require.Len(t, scrape(t, endpoint(t, r)), 1, "others are scraped on")
+		})
+	}
+}
+
+func TestCollectingFromAnInvalidCollectorReturnsAnError(t *testing.T) {
+	out := make(chan prometheus.Metric, 100)
+	promqueue.NewCollector("", queue.New[int](1)).Collect(out)
+	require.ErrorContains(t, (<-out).Write(nil), "promqueue: name must not be empty")
+}
+
+func TestANameIsRegisteredOnceUntilItIsUnregistered(t *testing.T) {
+	r := registry(t, promqueue.NewCollector("trades", stats(queue.Stats{Len: 1})))
+	second := promqueue.NewCollector("trades", stats(queue.Stats{Len: 2}))
+	require.ErrorAs(t, r.Register(second), &prometheus.AlreadyRegisteredError{})
+	url := endpoint(t, r)
+	require.Equal(t, 1., scrape(t, url)["trades"]["boundq_len"])
 
 	require.True(t, r.Unregister(promqueue.NewCollector("trades", queue.New[int](1))))
-	require.NoError(t, r.Register(promqueue.NewCollector("trades", queue.New[int](1))))
+	require.Empty(t, scrape(t, url))
+	require.NoError(t, r.Register(second))
+	require.Equal(t, 2., scrape(t, url)["trades"]["boundq_len"])
 }
 
-func TestAScrapeAsksForTheFiguresOnce(t *testing.T) {
+// log returns what the test logs from now on.
+func log(t *testing.T) *bytes.Buffer {
+	var b bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&b, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return &b
+}
+
+func TestAQueueThatFailsIsDownAndOthersAreScraped(t *testing.T) {
+	for name, c := range metricstest.Failing {
+		t.Run(name, func(t *testing.T) {
+			b := log(t)
+			url := endpoint(t, registry(t,
+				promqueue.NewCollector("trades", queue.New[int](1)), promqueue.NewCollector("broken", c.Queue)))
+			for range 2 {
+				got := scrape(t, url)
+				require.Len(t, got["trades"], len(metricstest.Values))
+				require.Equal(t, 1., got["trades"]["boundq_up"])
+				require.Equal(t, map[string]float64{"boundq_up": 0}, got["broken"])
+			}
+			require.Contains(t, b.String(), `msg="promqueue: no statistics" queue=broken`)
+			require.Contains(t, b.String(), c.Error)
+			require.NotContains(t, b.String(), "queue=trades")
+		})
+	}
+}
+
+func TestAScrapeCallsStatsOnce(t *testing.T) {
 	asked := 0
-	url := endpoint(t, registry(t, promqueue.NewCollector("trades", statsFunc(func() queue.Stats {
+	url := endpoint(t, registry(t, promqueue.NewCollector("trades", metricstest.StatsFunc(func() queue.Stats {
 		asked++
-		return figures
+		return metricstest.Stats
 	}))))
 	for scrapes := range 3 {
 		require.Equal(t, scrapes, asked)
@@ -156,7 +208,7 @@ func TestAScrapeAsksForTheFiguresOnce(t *testing.T) {
 	}
 }
 
-func TestTheFiguresOfEachScrapeAgreeWhileTheQueueIsUnderLoad(t *testing.T) {
+func TestTheStatisticsOfAScrapeAreConsistentWhileTheQueueIsUnderLoad(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	var callers sync.WaitGroup
 	defer callers.Wait()
@@ -188,9 +240,9 @@ func TestTheFiguresOfEachScrapeAgreeWhileTheQueueIsUnderLoad(t *testing.T) {
 		})
 	}
 
-	loaded := func(figures map[string]map[string]float64) bool {
-		for _, m := range figures {
-			if m["boundq_item_gotten_total"] < 1000 {
+	loaded := func(queues map[string]map[string]float64) bool {
+		for _, m := range queues {
+			if m["boundq_got_total"] < 1000 {
 				return false
 			}
 		}
@@ -202,13 +254,13 @@ func TestTheFiguresOfEachScrapeAgreeWhileTheQueueIsUnderLoad(t *testing.T) {
 		got := scrape(t, url)
 		require.Len(t, got, len(queues))
 		for name, m := range got {
-			require.Equal(t, m["boundq_item_put_total"],
-				m["boundq_item_gotten_total"]+m["boundq_item_dropped_total"]+m["boundq_depth"])
-			require.Equal(t, m["boundq_item_unfinished"],
-				m["boundq_item_put_total"]-m["boundq_item_done_total"]-m["boundq_item_dropped_total"])
-			require.Positive(t, m["boundq_item_dropped_total"])
-			require.LessOrEqual(t, m["boundq_depth"], m["boundq_max_depth"])
-			require.LessOrEqual(t, m["boundq_max_depth"], m["boundq_capacity"])
+			require.Equal(t, m["boundq_put_total"],
+				m["boundq_got_total"]+m["boundq_dropped_total"]+m["boundq_len"])
+			require.Equal(t, m["boundq_unfinished"],
+				m["boundq_put_total"]-m["boundq_done_total"]-m["boundq_dropped_total"])
+			require.Positive(t, m["boundq_dropped_total"])
+			require.LessOrEqual(t, m["boundq_len"], m["boundq_max_len"])
+			require.LessOrEqual(t, m["boundq_max_len"], m["boundq_cap"])
 			for metric, value := range last[name] {
 				if strings.HasSuffix(metric, "_total") {
 					require.GreaterOrEqual(t, m[metric], value, metric)

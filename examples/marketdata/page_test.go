@@ -317,7 +317,7 @@ func TestPrometheusFindsTheQueuesFigures(t *testing.T) {
 	b := newPageBed(t)
 	b.end(t)
 	_, text := b.ask(t, http.MethodGet, "/metrics", "")
-	for _, line := range []string{`boundq_depth{queue="trades"} 0`, `boundq_capacity{queue="trades"} 10000`, `boundq_item_put_total{queue="trades"} 500`} {
+	for _, line := range []string{`boundq_len{queue="trades"} 0`, `boundq_cap{queue="trades"} 10000`, `boundq_put_total{queue="trades"} 500`} {
 		require.Contains(t, text, line)
 	}
 }

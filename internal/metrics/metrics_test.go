@@ -1,0 +1,80 @@
+package metrics_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/boundq/queue/internal/metrics"
+	"github.com/boundq/queue/internal/metrics/metricstest"
+	"github.com/stretchr/testify/require"
+)
+
+func TestQueueHasAMetricForEachFieldOfStats(t *testing.T) {
+	var want []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[queue.Stats]()) {
+		want = append(want, f.Tag.Get("json")) // the names are those in JSON
+	}
+	var got []string
+	for _, m := range metrics.Queue {
+		got = append(got, m.Name)
+	}
+	require.ElementsMatch(t, append(want, "up"), got)
+}
+
+func TestPrometheusNamesEndInUnitAndKind(t *testing.T) {
+	for _, m := range metrics.Queue {
+		require.Equal(t, m.Kind == metrics.Counter, strings.HasSuffix(m.Prometheus(), "_total"))
+	}
+	require.Equal(t, "boundq_age_seconds", metrics.Metric{Name: "age", Unit: "s", Kind: metrics.Gauge}.Prometheus())
+	require.Equal(t, "boundq_work_seconds_total", metrics.Metric{Name: "work", Unit: "s"}.Prometheus())
+}
+
+func TestHelpIsASentenceAndUnitsAreKnown(t *testing.T) {
+	for _, m := range metrics.Queue {
+		require.Regexp(t, `^[A-Z1].*\.$`, m.Help)
+		require.Contains(t, []string{"{item}", "{call}", "{queue}", "s"}, m.Unit)
+	}
+}
+
+func TestReadReturnsNumbersAndNoText(t *testing.T) {
+	type stats struct {
+		Below       int
+		MuchMore    uint64
+		OldestAge   time.Duration
+		Yes, No     bool
+		Name        string
+		Cap         int
+		Unbounded64 int64
+	}
+	got, err := metrics.Read(func() (stats, error) {
+		return stats{Below: -1, MuchMore: 1 << 63, OldestAge: 1500 * time.Millisecond, Yes: true, Name: "trades", Unbounded64: 2}, nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[string]float64{
+		"up": 1, "below": -1, "much_more": 1 << 63, "oldest_age": 1.5, "yes": 1, "no": 0, "unbounded64": 2,
+	}, got)
+}
+
+func TestReadReturnsWhyThereAreNoStatistics(t *testing.T) {
+	down := map[string]float64{"up": 0}
+	for name, c := range metricstest.Failing {
+		t.Run(name, func(t *testing.T) {
+			got, err := metrics.Read(func() (queue.Stats, error) { return c.Queue.Stats(), nil })
+			require.ErrorContains(t, err, c.Error)
+			require.Equal(t, down, got)
+		})
+	}
+	got, err := metrics.Read(func() (queue.Stats, error) { return metricstest.Stats, context.Canceled })
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, down, got)
+	got, err = metrics.Read(func() (*queue.Stats, error) { return nil, nil })
+	require.ErrorContains(t, err, "panic in Stats")
+	require.Equal(t, down, got)
+	_, err = metrics.Read(func() (queue.Stats, error) { panic(errors.New("broken")) })
+	require.ErrorContains(t, err, "metrics_test.go", "the error tells where the panic was")
+}
