@@ -7,13 +7,14 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/boundq/queue"
 )
 
-// These are for profiles of the queue, and for benchstat, which compares two
-// commits: names are key=value. What it costs beside channels and other queues
-// is what benchmarks/ measures.
+// These are for profiles of the queue, and for benchstat: names are key=value.
+// benchmarks/ compares the queue with channels and other queues, and
+// benchmarks/previous with an earlier commit.
 //
 //	go test -run '^$' -bench . -count 10 >new.txt; benchstat old.txt new.txt
 //	go test -run '^$' -bench Pipeline/shape=4:4 -cpuprofile cpu.out -mutexprofile mutex.out
@@ -89,8 +90,7 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 }
 
-// BenchmarkTasks has the consumer mark each item done, and the producer wait
-// until all are.
+// BenchmarkTasks has workers mark each item done, and the producer join.
 func BenchmarkTasks(b *testing.B) {
 	for _, workers := range []int{1, 4} {
 		b.Run(fmt.Sprintf("workers=%d", workers), func(b *testing.B) {
@@ -143,10 +143,81 @@ func BenchmarkBatch(b *testing.B) {
 	}
 }
 
-// BenchmarkOrders puts and gets one item beside n that wait. For LIFO and FIFO
-// n makes no difference. What is put is the item that was gotten and a random
-// step, as in a simulation; items drawn anew each time would soon all be lower
-// than those that wait.
+// BenchmarkBatches has one worker collect batches that linger. It counts items.
+func BenchmarkBatches(b *testing.B) {
+	for _, size := range []int{64, 500} {
+		b.Run(fmt.Sprintf("size=%d", size), func(b *testing.B) {
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			q := queue.New[int](8192)
+			b.ReportAllocs()
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for range q.Batches(ctx, size, 10*time.Millisecond) {
+				}
+			})
+			items := make([]int, size)
+			for n := b.N; n > 0; n -= size {
+				_, _ = q.PutBatch(ctx, items[:min(n, size)])
+			}
+			q.Shutdown(false)
+			wg.Wait()
+		})
+	}
+}
+
+// BenchmarkReady has one consumer select on Ready and a ticker. It counts items.
+func BenchmarkReady(b *testing.B) {
+	for _, size := range []int{1, 64} {
+		b.Run(fmt.Sprintf("take=%d", size), func(b *testing.B) {
+			ctx := context.Background()
+			q := queue.New[int](128)
+			ticker := time.NewTicker(time.Second)
+			defer ticker.Stop()
+			b.ReportAllocs()
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				for n := range b.N {
+					_ = q.Put(ctx, n)
+				}
+			})
+			dst := make([]int, size)
+			for n := 0; n < b.N; {
+				select {
+				case <-q.Ready():
+				case <-ticker.C:
+					continue
+				}
+				if size > 1 {
+					taken, _ := q.TryGetBatch(dst)
+					n += taken
+				} else if _, err := q.TryGet(); err == nil {
+					n++
+				}
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// BenchmarkRequeue takes an item from a full queue and returns it.
+func BenchmarkRequeue(b *testing.B) {
+	q := queue.New[int](128)
+	for n := range q.Cap() {
+		_ = q.TryPut(n)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		item, _ := q.TryGet()
+		_ = q.Requeue(item)
+		_ = q.TaskDone()
+	}
+}
+
+// BenchmarkOrders puts and gets one item with n queued. For LIFO and FIFO n
+// makes no difference. Each item that is put is the one that was received plus a
+// random step, as in a simulation; independent random items would soon all be
+// lower than the backlog.
 func BenchmarkOrders(b *testing.B) {
 	steps := make([]int, 1<<16)
 	random := rand.New(rand.NewPCG(1, 2))
@@ -154,7 +225,7 @@ func BenchmarkOrders(b *testing.B) {
 		steps[i] = random.IntN(1 << 30)
 	}
 	ctx := context.Background()
-	for _, waiting := range []int{1_000, 100_000, 1_000_000} {
+	for _, queued := range []int{1_000, 100_000, 1_000_000} {
 		for _, order := range []struct {
 			name string
 			make func(int) *queue.Queue[int]
@@ -163,9 +234,9 @@ func BenchmarkOrders(b *testing.B) {
 			{"lifo", queue.NewLIFO[int]},
 			{"priority", func(n int) *queue.Queue[int] { return queue.NewPriority(n, cmp.Compare[int]) }},
 		} {
-			b.Run(fmt.Sprintf("waiting=%d/order=%s", waiting, order.name), func(b *testing.B) {
+			b.Run(fmt.Sprintf("queued=%d/order=%s", queued, order.name), func(b *testing.B) {
 				q := order.make(queue.Unbounded)
-				for i := range waiting {
+				for i := range queued {
 					_ = q.Put(ctx, steps[i%len(steps)]+i)
 				}
 				b.ReportAllocs()

@@ -34,8 +34,8 @@ type series struct {
 	values []float64
 }
 
-// palette is readable on white and on dark backgrounds, and by those who see
-// fewer colours (Okabe and Ito's, and lighter ones of the same).
+// palette is readable on light and dark backgrounds and with color blindness
+// (Okabe and Ito's, and lighter shades of the same).
 var palette = []color.Color{
 	color.RGBA{0x00, 0x72, 0xb2, 0xff},
 	color.RGBA{0xe6, 0x9f, 0x00, 0xff},
@@ -109,7 +109,7 @@ func (c bars) save(file string) error {
 	if _, err := drawing.WriteTo(&svg); err != nil {
 		return err
 	}
-	// Who has not got the fonts has others of the same widths.
+	// Fallbacks with the same widths, for readers without the font.
 	text := strings.ReplaceAll(svg.String(), "font-family:Liberation Sans;", "font-family:Liberation Sans,Arial,Helvetica,sans-serif;")
 	return os.WriteFile(file, []byte(text), 0o666)
 }
@@ -164,7 +164,7 @@ func (r report) writeCharts(dir string) error {
 }
 
 func ratios(title string) bars {
-	return bars{title: title, axis: "queue / peer: a bar to the left is the queue's gain", base: 1, radix: 2, tick: func(v float64) string {
+	return bars{title: title, axis: "queue / peer: bars to the left are in the queue's favor", base: 1, radix: 2, tick: func(v float64) string {
 		if v < 1 {
 			return fmt.Sprintf("1/%.0f", 1/v)
 		}
@@ -173,10 +173,10 @@ func ratios(title string) bars {
 }
 
 func (r report) summaryChart() bars {
-	c := ratios("Time an item: queue / channel")
+	c := ratios("Time per item: queue / channel")
 	background := series{name: "Background", color: palette[0]}
 	cancellable := series{name: "cancellable", color: palette[1]}
-	for _, l := range shortLines() {
+	for _, l := range summaryLines() {
 		plain, ok := r.find(l.background, l.plain)
 		if !ok {
 			plain = math.NaN()
@@ -186,7 +186,7 @@ func (r report) summaryChart() bars {
 			selecting = math.NaN()
 		}
 		if ok || also {
-			c.labels = append(c.labels, strings.ReplaceAll(l.label, "`", ""))
+			c.labels = append(c.labels, strings.ReplaceAll(l.workload, "`", ""))
 			background.values = append(background.values, plain)
 			cancellable.values = append(cancellable.values, selecting)
 		}
@@ -222,7 +222,7 @@ func ratioChart(title string, results []result) bars {
 
 // latencyChart shows the percentiles of all sides.
 func latencyChart(title string, results []result) bars {
-	c := bars{title: title, axis: "from put to the return of the parked get", base: 100, radix: 10, tick: func(v float64) string {
+	c := bars{title: title, axis: "from put to the return of the blocked get", base: 100, radix: 10, tick: func(v float64) string {
 		switch {
 		case v < 999:
 			return fmt.Sprintf("%.0f ns", v)

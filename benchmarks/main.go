@@ -1,13 +1,12 @@
 // Benchmarks compares the queue with channels and with other queues, side by
-// side in one process, in alternating rounds, and prints the ratios. The page
-// BENCHMARKS.md, the charts in it and the summary in the README are written by
-// it too.
+// side in one process, in alternating rounds, and prints the ratios. It also
+// writes BENCHMARKS.md, its charts, and the summary in the README.
 //
-//	go run ./benchmarks                                  # everything but Python: about two minutes
+//	go run ./benchmarks                                  # everything but Python: about three minutes
 //	go run ./benchmarks -run 'pipeline/.*cap=128/'       # some cells
 //	go run ./benchmarks -run 'peer=chan(\+select)?$'     # some peers
-//	go run ./benchmarks -run solo -rounds 25 -time 50ms  # more exactly
-//	go run ./benchmarks -out . -python python3           # all that is published
+//	go run ./benchmarks -run solo -rounds 25 -time 50ms  # more precisely
+//	go run ./benchmarks -out . -python python3           # everything that is published
 //	go run ./benchmarks -from benchmarks/rounds.json     # the published figures, as a table
 package main
 
@@ -49,7 +48,7 @@ type config struct {
 	python  string
 	out     string
 	from    string
-	command string // to get the same again, without paths of this machine
+	command string // to repeat the run, without paths of this machine
 }
 
 func parseFlags(args []string, usage io.Writer) (config, error) {
@@ -57,11 +56,11 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	flags := flag.NewFlagSet("benchmarks", flag.ContinueOnError)
 	flags.SetOutput(usage)
 	pattern := flags.String("run", "", "measure the cells and peers whose `name` (workload/parameters/peer=...) matches this regular expression")
-	flags.IntVar(&c.rounds, "rounds", 9, "how many rounds each side does")
-	flags.DurationVar(&c.time, "time", 20*time.Millisecond, "how long a round of each side takes, about: a slow one moves fewer items, but some times the capacity at least")
-	flags.StringVar(&c.python, "python", "", "measure the queues of the Python interpreter at `path` too")
-	flags.StringVar(&c.out, "out", "", "write BENCHMARKS.md, charts and the raw rounds of a whole run into `dir`, and the summary into the README.md there, if it has a place for it")
-	flags.StringVar(&c.from, "from", "", "measure nothing, and show the raw rounds that -out wrote to `file`")
+	flags.IntVar(&c.rounds, "rounds", 9, "how many `rounds` to run")
+	flags.DurationVar(&c.time, "time", 20*time.Millisecond, "how long one round of one side takes, approximately; a round moves at least four times the capacity")
+	flags.StringVar(&c.python, "python", "", "also measure the queues of the Python interpreter at `path`")
+	flags.StringVar(&c.out, "out", "", "write BENCHMARKS.md, charts and the raw rounds of a whole run to `dir`, and the summary to the README.md there if it has the markers")
+	flags.StringVar(&c.from, "from", "", "measure nothing; show the raw rounds that -out wrote to `file`")
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}
@@ -76,13 +75,13 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	case c.time <= 0:
 		return c, errors.New("-time must be positive")
 	case c.out != "" && *pattern != "":
-		return c, errors.New("-out writes what a whole run measured: it does not go with -run")
+		return c, errors.New("-out needs a whole run: it cannot be combined with -run")
 	}
 	c.command = "go run ./benchmarks"
 	flags.Visit(func(f *flag.Flag) {
 		value := f.Value.String()
 		if c.from != "" && f.Name != "from" && f.Name != "out" {
-			err = fmt.Errorf("-from measures nothing: it does not go with -%s", f.Name)
+			err = fmt.Errorf("-from measures nothing: it cannot be combined with -%s", f.Name)
 		}
 		switch f.Name {
 		case "python":
@@ -113,9 +112,9 @@ func selected(all []cell, pattern *regexp.Regexp) (some []cell) {
 	return some
 }
 
-// run shows what c asks for: a table, and the files of c.out.
+// run prints the table and writes the files that c asks for.
 func run(ctx context.Context, c config, out, progress io.Writer) error {
-	if c.out != "" { // rather fail now than after two minutes
+	if c.out != "" { // fail now rather than after the measurements
 		if err := os.MkdirAll(c.out, 0o777); err != nil {
 			return err
 		}
@@ -138,7 +137,7 @@ func run(ctx context.Context, c config, out, progress io.Writer) error {
 	return writeTable(out, r.Cells)
 }
 
-// compare measures what c asks for and reports its progress.
+// compare measures the cells that c selects and reports its progress.
 func compare(ctx context.Context, c config, progress io.Writer) (report, error) {
 	r := report{Machine: thisMachine(), Command: c.command, Rounds: c.rounds, Modules: modules()}
 	all := cells(fullSizes)

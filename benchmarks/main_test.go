@@ -24,9 +24,9 @@ func TestFlagsThatMakeNoSenseAreRefused(t *testing.T) {
 		"-rounds three": "invalid value",
 		"-fast":         "not defined",
 
-		"-run solo -out .":           "-out writes what a whole run measured: it does not go with -run",
-		"-from rounds.json -run a":   "-from measures nothing: it does not go with -run",
-		"-time 1s -from rounds.json": "it does not go with -time",
+		"-run solo -out .":           "-out needs a whole run: it cannot be combined with -run",
+		"-from rounds.json -run a":   "-from measures nothing: it cannot be combined with -run",
+		"-time 1s -from rounds.json": "it cannot be combined with -time",
 	} {
 		_, err := parseFlags(strings.Fields(args), io.Discard)
 		require.ErrorContains(t, err, want, args)

@@ -14,35 +14,35 @@ import (
 type cell struct {
 	name    string   // workload/key=value/...
 	metrics []string // what a round measures, with units
-	items   int      // in a round; 0: as many as take the time that a round should
+	items   int      // in a round; 0: as many as fit the time of a round
 	least   int      // items in a round, however long it takes
 	rounds  int      // at most; 0: as many as are asked for
 	sides   []side   // the queue first
-	python  *request // the same for a queue of Python's, if it is asked for
+	python  *request // the same for Python's queues, or nil
 }
 
-// A side is what one peer does for a cell.
+// A side is one peer's part in a cell.
 type side struct {
 	peer string
-	// prepare makes what outlives a round, if anything does.
+	// prepare makes the state that outlives a round, if any.
 	prepare func() (trial, error)
 }
 
-// A trial does a round; close ends it, if there is something to end.
+// A trial runs rounds; close, if not nil, releases what it holds.
 type trial struct {
 	run   func(items int) (sample, error)
 	close func()
 }
 
-// A sample is what a round of one side measured.
+// A sample is the result of one round of one side.
 type sample struct {
 	values  []float64 // one for each metric of the cell
 	allocs  float64   // an item
 	elapsed time.Duration
 }
 
-// timed measures body, which moves so many items. The garbage of what came
-// before is collected first, so that nobody pays for another.
+// timed measures body, which moves so many items. It collects garbage first, so
+// that no side pays for that of another.
 func timed(items int, body func()) sample {
 	runtime.GC()
 	var before, after runtime.MemStats
@@ -59,9 +59,8 @@ func timed(items int, body func()) sample {
 	}
 }
 
-// measure does so many rounds of the cell, each side once in each. The order of
-// the sides is turned round from one round to the next. It stops early, without
-// a result, when ctx is done.
+// measure runs n rounds of the cell, each side once in each, in an order that is
+// reversed each round. It returns early, without a result, when ctx is done.
 func (c cell) measure(ctx context.Context, n int, target time.Duration) (result, error) {
 	none := result{}
 	trials := make([]trial, len(c.sides))
@@ -116,9 +115,9 @@ func (c cell) round(ctx context.Context, i int, t trial, items int) (sample, err
 }
 
 // calibrate finds how many items a side moves in the time that a round should
-// take. Each side has a number of its own, so that a slow one makes nobody
-// else's rounds short. What disturbs the machine for a moment only ever makes a
-// sample longer: the shortest of three counts.
+// take. Each side has its own number, so that a slow one does not shorten the
+// rounds of the others. It uses the shortest of three samples, because
+// disturbances only ever make a sample longer.
 func (c cell) calibrate(ctx context.Context, i int, t trial, target time.Duration) (int, error) {
 	if c.items > 0 {
 		return c.items, nil

@@ -23,7 +23,7 @@ func fake(name string, each time.Duration, log *[]string) side {
 	}}
 }
 
-func TestTheOrderOfTheSidesIsTurnedRoundEachRound(t *testing.T) {
+func TestTheOrderOfTheSidesIsReversedEachRound(t *testing.T) {
 	var log []string
 	c := cell{name: "c", metrics: perItem, items: 10}
 	for _, name := range []string{"a", "b", "c"} {
@@ -60,15 +60,15 @@ func TestEachSideMovesAsManyItemsAsFillARound(t *testing.T) {
 		}
 		return n
 	}
-	require.Equal(t, []int{100_000, 10_000}, items(0, time.Microsecond, 10*time.Microsecond), "a slow side makes nobody else's rounds short")
-	require.Equal(t, []int{100_000_000, 2048}, items(0, time.Nanosecond, time.Millisecond), "some items at the least")
-	require.Equal(t, []int{100_000, 65_536}, items(65_536, time.Microsecond, 10*time.Microsecond), "so many that the steady state is measured")
+	require.Equal(t, []int{100_000, 10_000}, items(0, time.Microsecond, 10*time.Microsecond), "a slow side does not shorten the rounds of the others")
+	require.Equal(t, []int{100_000_000, 2048}, items(0, time.Nanosecond, time.Millisecond), "a minimum of items")
+	require.Equal(t, []int{100_000, 65_536}, items(65_536, time.Microsecond, 10*time.Microsecond), "enough for the steady state")
 }
 
 func TestADisturbedSampleDoesNotMakeTheRoundsShort(t *testing.T) {
 	for disturbed := range 3 { // which of the first samples
 		samples := 0
-		c := cell{name: "c", metrics: perItem, sides: []side{{peer: "a", prepare: each(func(items int) (sample, error) {
+		c := cell{name: "c", metrics: perItem, sides: []side{{peer: "a", prepare: newEachRound(func(items int) (sample, error) {
 			elapsed := time.Duration(items) * time.Microsecond
 			if samples++; samples-1 == disturbed {
 				elapsed += time.Second
@@ -93,7 +93,7 @@ func TestACellMayFixItsItems(t *testing.T) {
 func TestAMeasurementEndsWithItsContext(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	rounds := 0
-	c := cell{name: "c", metrics: perItem, items: 1, sides: []side{{peer: "a", prepare: each(func(int) (sample, error) {
+	c := cell{name: "c", metrics: perItem, items: 1, sides: []side{{peer: "a", prepare: newEachRound(func(int) (sample, error) {
 		if rounds++; rounds == 2 {
 			stop()
 		}
@@ -107,7 +107,7 @@ func TestAMeasurementEndsWithItsContext(t *testing.T) {
 func TestAFaultNamesTheCellAndThePeer(t *testing.T) {
 	broken := errors.New("broken")
 	c := cell{name: "the cell", metrics: perItem, items: 1, sides: []side{
-		{peer: "the peer", prepare: each(func(int) (sample, error) { return sample{}, broken })},
+		{peer: "the peer", prepare: newEachRound(func(int) (sample, error) { return sample{}, broken })},
 	}}
 	_, err := c.measure(t.Context(), 1, time.Millisecond)
 	require.ErrorIs(t, err, broken)

@@ -18,34 +18,38 @@ type section struct {
 
 var sections = []section{
 	{"solo", "One goroutine", regexp.MustCompile(`^(solo|try)`),
-		"The goroutine that puts an item gets it: what an item costs when nobody competes for the queue. `try` does not wait: for a channel it is a select with a default."},
+		"One goroutine puts an item and gets it: the cost without contention. `try` does not block: it is `TryPut` and `TryGet`, and for a channel a `select` with a `default`."},
 	{"pipeline-1", "Pipelines, capacity 1", regexp.MustCompile(`^pipeline/.*/cap=1/`),
-		"So many producers to so many consumers, which hand each item to each other."},
+		"N:M is N producers and M consumers. With capacity 1 every item is a hand-off."},
 	{"pipeline-128", "Pipelines, capacity 128", regexp.MustCompile(`^pipeline/.*/cap=128/`), ""},
 	{"pipeline-8192", "Pipelines, capacity 8192", regexp.MustCompile(`^pipeline/.*/cap=8192/`), ""},
-	{"pipeline-none", "Pipelines, no bound", regexp.MustCompile(`^pipeline/.*/cap=none/`),
-		"No producer ever waits, and what is not gotten piles up: who moves more items in a round may have more of them waiting."},
-	{"join", "Knowing that all is done", regexp.MustCompile(`^(join|tasks)`),
-		"`join` is a pipeline whose consumers mark each item done. In `tasks`, workers range over `Tasks`, which marks the items done, and the producer waits until all are."},
-	{"batch", "Batches", regexp.MustCompile(`^batch`),
-		"`PutBatch` and `GetBatch` of so many items, from one goroutine to one, and a time an item. What knows no batches moves the same items one by one."},
+	{"pipeline-none", "Pipelines, unbounded", regexp.MustCompile(`^pipeline/.*/cap=none/`),
+		"Producers never block, so the backlog grows; a faster peer may therefore run with a longer one."},
+	{"join", "Tracking unfinished items", regexp.MustCompile(`^(join|tasks|requeue)`),
+		"`join` is a pipeline whose consumers mark each item done. In `tasks`, workers range over `Tasks`, which marks the items done, and the producer joins. In `requeue`, each item that a worker takes leads to two more, which it adds with `Requeue`; a channel's worker starts a goroutine for an item when the channel is full, because it would block on itself."},
+	{"batch", "Batches", regexp.MustCompile(`^batch/`),
+		"`PutBatch` and `GetBatch` from one goroutine to one, as time per item. Peers without batches move the items one by one."},
+	{"batches", "Collecting batches", regexp.MustCompile(`^batches/`),
+		"One worker ranges over `Batches`; one producer puts `put` items in a call, or one by one into a channel. The peers collect batches from a channel, with a timer unless linger is 0; `GetBatch` is the queue's own, in a loop, and does not linger."},
+	{"select", "Receiving in a select", regexp.MustCompile(`^select/`),
+		"One consumer waits in a `select` for an item, a ticker and, if it can be canceled, its context: the queue by `Ready` and then `TryGet`, or `TryGetBatch` of `take` items. A channel gives one item a turn. The producer puts items one by one."},
 	{"priority", "Priorities", regexp.MustCompile(`^priority`),
-		"`waiting` gets an item and puts another while so many wait. Random keys are those of a simulation: the key that was gotten and a random step; rising keys are those of a clock. `burst` puts so many items and then gets them all, again and again."},
+		"`queued` gets an item and puts another in front of a backlog of that size. Random keys are those of a simulation: the key that was received plus a random step. Rising keys are those of a clock. `burst` puts so many items and then gets them all, repeatedly."},
 	{"drop-last", "Priorities, full", regexp.MustCompile(`^drop-last`),
-		"`ForcePut` into a full priority queue, which drops for it the item that would leave last, beside a `TryGet` and a `TryPut` of the same queue. Each new key is a random step from the one that left. A binary heap, as the peers are, finds its last item only among all its leaves."},
+		"`ForcePut` into a full priority queue drops the item that would leave last. It is compared with a `TryGet` and a `TryPut` of the same queue, because the peers are binary heaps, which have no such operation. Each new key is a random step from the one that left."},
 	{"scale", "Many goroutines", regexp.MustCompile(`^scale`),
-		"The queue beside itself: an item at 64:64, divided by an item at 4:4, with so many processors (GOMAXPROCS) to run them. That may be more than the machine has."},
-	{"others", "Newest first; drop the oldest", regexp.MustCompile(`^(lifo|drop-oldest)`),
-		"`lifo` puts and gets on top of what waits. `drop-oldest` puts into a full queue, with `ForcePut`; a channel is received from until there is room."},
-	{"latency", "Hop latency", regexp.MustCompile(`^latency`),
-		"From the beginning of a put to the return of the get that was parked for its item. Before each put the producer spins for 20 µs: it keeps its own processor busy, and the others may go idle. A hop costs either the waking of an idle processor, microseconds, or, where none is to be woken, some hundred nanoseconds, and the p50 is mostly the one or mostly the other: with GOMAXPROCS=1 it is the latter for all. Who spins lets no processor go idle. Why Workiva Queue, which parks, has as short a p50 (its p99 is that of the others) we do not know: its Put waits until the get that it woke has answered, but a channel that waits for an answer gains nothing by it. A round has 2000 hops, its p99.9 is the third longest of them, and depends on what else the machine does."},
+		"The queue compared with itself: time per item at 64:64, divided by that at 4:4, with GOMAXPROCS set to `procs`, which may be more than the machine has."},
+	{"others", "LIFO and drop-oldest", regexp.MustCompile(`^(lifo|drop-oldest)`),
+		"`lifo` puts and gets on top of a backlog. `drop-oldest` puts into a full queue with `ForcePut`; a channel is received from until there is room."},
+	{"latency", "Hand-off latency", regexp.MustCompile(`^latency`),
+		"The time from the beginning of a put to the return of the get that is blocked for its item. Before each put the producer spins for 20 µs, which keeps its own processor busy and lets the others go idle. A hand-off then costs microseconds if an idle processor must be woken, and some hundred nanoseconds if not; the p50 is mostly one or the other, and with GOMAXPROCS=1 it is the latter for all. A spinning peer never lets a processor go idle. Workiva Queue, which blocks, has as short a p50 (and the p99 of the others) for a reason that we have not found: its Put waits for an answer from the get that it woke, but a channel that waits for an answer is no faster for it. A round has 2000 hand-offs: its p99.9 is the third longest of them, and depends on what else the machine does."},
 	{"memory", "Memory", regexp.MustCompile(`^memory`),
-		"How much the heap has grown when so many ints wait, after a collection."},
+		"Heap growth per queued int, after a collection."},
 	{"pause", "The longest put while growing", regexp.MustCompile(`^pause`),
-		"So many items are put into a queue without a bound. slice+Cond is a slice that grows by `append`. The collector's share is included."},
+		"The items are put into an unbounded queue. slice+Cond is a slice that grows by `append`. The collector's share is included."},
 }
 
-// of returns the results that belong into the section.
+// of returns the results that belong to the section.
 func (s section) of(results []result) (mine []result) {
 	for _, r := range results {
 		if s.cells.MatchString(r.Cell) {
@@ -55,18 +59,19 @@ func (s section) of(results []result) (mine []result) {
 	return mine
 }
 
-// everybody returns all peers of the queue, in the order in which they are shown.
-func everybody() []peer { return slices.Concat(peers[1:], pythonPeers) }
+// otherPeers returns all peers but the queue, in the order in which they are
+// shown.
+func otherPeers() []peer { return slices.Concat(peers[1:], pythonPeers) }
 
-// columns returns the names of all that the queue may be compared with.
+// columns returns the names of all sides that the queue may be compared with.
 func columns() (names []string) {
-	for _, p := range everybody() {
+	for _, p := range otherPeers() {
 		names = append(names, p.name)
 	}
-	return append(names, getAndPut, fourAside)
+	return append(names, getBatch, getAndPut, fourAside)
 }
 
-// columnsOf returns the names of those whom the results compare the queue with.
+// columnsOf returns the names of the sides that the results compare the queue with.
 func columnsOf(results []result) []string {
 	return slices.DeleteFunc(columns(), func(name string) bool {
 		return !slices.ContainsFunc(results, func(r result) bool { return r.side(name) > 0 })
@@ -88,7 +93,7 @@ func (r report) find(cell, peer string) (ratio float64, ok bool) {
 	return 0, false
 }
 
-// marked renders a ratio, in bold if the queue loses.
+// marked renders a ratio, in bold if the queue is slower or larger.
 func marked(ratio float64) string {
 	if loses(ratio) {
 		return "**" + share(ratio) + "**"
@@ -96,59 +101,66 @@ func marked(ratio float64) string {
 	return share(ratio)
 }
 
-// loses reports whether the queue needs more than the peer, by a ratio that is
-// not rendered as 1.00.
+// loses reports whether the queue needs more than the peer, by a ratio that does
+// not round to 1.00.
 func loses(ratio float64) bool { return ratio >= 1.005 }
 
-// A line of the short table: what the queue is compared with in the cell for a
-// context that never ends, and in that for one that can be cancelled.
+// A line of a summary: the cells in which the queue is compared with a channel,
+// or with what stands in for one, for a context that is never done and for one
+// that can be canceled.
 type line struct {
-	label                   string
+	workload, peer          string // labels
 	background, cancellable string // cells
 	plain, selecting        string // peers in them
+	brief                   bool   // stands in the README too
 }
 
-func shortLines() []line {
-	channel := func(label, cell string) line {
-		return line{label, cell + "/ctx=background", cell + "/ctx=cancel", "chan", "chan+select"}
+func summaryLines() []line {
+	channel := func(workload, cell string, brief bool) line {
+		return line{workload, "channel", cell + "/ctx=background", cell + "/ctx=cancel", "chan", "chan+select", brief}
 	}
 	lines := []line{
-		channel("put and get on one goroutine", "solo"),
-		{"`TryPut` and `TryGet`; `select` with `default`", "try", "", "chan", ""},
+		channel("put and get on one goroutine", "solo", true),
+		{"`TryPut` and `TryGet`", "channel, `select` with `default`", "try", "", "chan", "", false},
 	}
 	for _, shape := range []string{"1:1", "4:4", "8:1", "1:8", "64:64"} {
 		for _, capacity := range []string{"1", "128", "8192"} {
-			label := shape + ", capacity " + capacity
+			workload := shape + ", capacity " + capacity
 			if shape == "1:1" && capacity == "1" {
-				label = "1 producer, 1 consumer, capacity 1"
+				workload = "1 producer, 1 consumer, capacity 1"
 			}
-			lines = append(lines, channel(label, "pipeline/shape="+shape+"/cap="+capacity))
+			brief := shape == "1:1" && capacity == "1" || shape == "4:4" && capacity == "128"
+			lines = append(lines, channel(workload, "pipeline/shape="+shape+"/cap="+capacity, brief))
 		}
 	}
-	const tracked = "chan+select+WaitGroup"
+	tracked := func(workload, cell string, brief bool) line {
+		return line{workload, "channel and `WaitGroup`", "", cell + "/cap=128/ctx=cancel", "", "chan+select+WaitGroup", brief}
+	}
 	lines = append(lines,
-		line{"4:4, each item marked done; a `WaitGroup`", "", "join/shape=4:4/cap=128/ctx=cancel", "", tracked},
-		line{"`Tasks`, 1 worker; a `WaitGroup`", "", "tasks/shape=1:1/cap=128/ctx=cancel", "", tracked},
-		line{"`Tasks`, 4 workers", "", "tasks/shape=1:4/cap=128/ctx=cancel", "", tracked},
-		channel("batches of 64; one by one", "batch/size=64/cap=8192"),
+		tracked("4:4, each item marked done", "join/shape=4:4", false),
+		tracked("`Tasks`, 1 worker", "tasks/shape=1:1", false),
+		tracked("`Tasks`, 4 workers", "tasks/shape=1:4", true),
+		tracked("`Requeue`, 4 workers that feed themselves", "requeue/workers=4", false),
+		line{"`PutBatch` and `GetBatch` of 64", "channel, one by one", "batch/size=64/cap=8192/ctx=background", "batch/size=64/cap=8192/ctx=cancel", "chan", "chan+select", false},
+		line{"`Batches` of 64, or after 10 ms", "channel and `time.Timer`", "", "batches/size=64/linger=10ms/put=64/ctx=cancel", "", "chan+select+Timer", true},
+		line{"`Ready` and `TryGet` in a `select`", "channel in the same `select`", "select/take=1/cap=128/ctx=background", "select/take=1/cap=128/ctx=cancel", "chan", "chan+select", false},
+		line{"`Ready` and `TryGetBatch` of 64", "channel in the same `select`", "select/take=64/cap=128/ctx=background", "select/take=64/cap=128/ctx=cancel", "chan", "chan+select", false},
 	)
-	for _, waiting := range []string{"1,000", "100,000", "1,000,000"} {
-		cell := "priority/waiting=" + strings.ReplaceAll(waiting, ",", "") + "/keys=random"
+	for _, queued := range []string{"1,000", "100,000", "1,000,000"} {
+		cell := "priority/queued=" + strings.ReplaceAll(queued, ",", "") + "/keys=random"
 		lines = append(lines,
-			line{"priority, " + waiting + " waiting; `container/heap` under a mutex, plain", cell, "", "heap+mutex", ""},
-			line{"the same; one that keeps equal items in order, as the queue does", cell, "", "heap+mutex, stable", ""},
+			line{"priority, " + queued + " queued", "`container/heap` and mutex, not stable", cell, "", "heap+mutex", "", queued == "100,000"},
+			line{"priority, " + queued + " queued", "`container/heap` and mutex, stable", cell, "", "heap+mutex, stable", "", false},
 		)
 	}
 	return lines
 }
 
-// summary returns what the README shows: the queue beside channels, and how it
-// stands to each peer.
-func (r report) summary() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "![Time an item: queue / channel](%s/summary.svg)\n\n", chartsDir)
-	b.WriteString("Workload; the channel's part | Background | Cancellable\n---|---|---\n")
-	for _, l := range shortLines() {
+// summaryTable writes the lines that were measured.
+func (r report) summaryTable(b *strings.Builder, lines []line) {
+	fmt.Fprintf(b, "![Time per item: queue / channel](%s/summary.svg)\n\n", chartsDir)
+	b.WriteString("Workload | Compared with | Background | Cancellable\n---|---|---|---\n")
+	for _, l := range lines {
 		var cells [2]string
 		for i, of := range [2][2]string{{l.background, l.plain}, {l.cancellable, l.selecting}} {
 			if ratio, ok := r.find(of[0], of[1]); ok {
@@ -156,40 +168,74 @@ func (r report) summary() string {
 			}
 		}
 		if cells[0] != "" || cells[1] != "" {
-			b.WriteString(strings.TrimRight(l.label+" | "+cells[0]+" | "+cells[1], " ") + "\n")
+			b.WriteString(strings.TrimRight(l.workload+" | "+l.peer+" | "+cells[0]+" | "+cells[1], " ") + "\n")
 		}
 	}
-	b.WriteString("\nOver all cells that a peer can do, memory and latency included:\n")
-	b.WriteString("\nPeer | Median ratio | Queue loses in | At worst | What it does not do, or does otherwise\n---|---|---|---|---\n")
-	for _, p := range everybody() {
-		var ratios []float64
-		lost, worst, where := 0, 0.0, ""
-		for _, c := range r.Cells {
-			i := c.side(p.name)
-			if i == 0 {
-				continue
+}
+
+// A standing is how the queue compares with one peer over all cells.
+type standing struct {
+	ratios []float64 // medians
+	lost   int       // ratios in which the queue loses
+	worst  float64
+	where  string // the worst is
+}
+
+func (r report) standing(peer string) (s standing) {
+	for _, c := range r.Cells {
+		i := c.side(peer)
+		if i == 0 {
+			continue
+		}
+		for m := range c.Metrics {
+			ratio := quartilesOf(c.ratios(i, m)).median
+			s.ratios = append(s.ratios, ratio)
+			if loses(ratio) {
+				s.lost++
 			}
-			for m := range c.Metrics {
-				ratio := quartilesOf(c.ratios(i, m)).median
-				ratios = append(ratios, ratio)
-				if loses(ratio) {
-					lost++
-				}
-				if ratio > worst {
-					worst, where = ratio, c.label(m)
-				}
+			if ratio > s.worst {
+				s.worst, s.where = ratio, c.label(m)
 			}
 		}
-		if len(ratios) > 0 {
+	}
+	return s
+}
+
+// brief returns what the README shows: a few lines, and where the queue loses
+// most.
+func (r report) brief() string {
+	var b strings.Builder
+	r.summaryTable(&b, slices.DeleteFunc(summaryLines(), func(l line) bool { return !l.brief }))
+	worst, by := standing{}, ""
+	for _, p := range otherPeers() {
+		if s := r.standing(p.name); s.worst > worst.worst && strings.HasPrefix(p.name, "chan") && p.module == "" {
+			worst, by = s, p.name
+		}
+	}
+	if by != "" {
+		fmt.Fprintf(&b, "\nThe worst ratio to a channel is %s (%s). [%s](%s) has all workloads and peers.\n", marked(worst.worst), worst.where, pageFile, pageFile)
+	}
+	return b.String()
+}
+
+// summary returns the table with which the page begins, and how the queue
+// compares with each peer.
+func (r report) summary() string {
+	var b strings.Builder
+	r.summaryTable(&b, summaryLines())
+	b.WriteString("\nOver all workloads that a peer supports, memory and latency included:\n")
+	b.WriteString("\nPeer | Median ratio | Queue loses in | Worst ratio | Differences\n---|---|---|---|---\n")
+	for _, p := range otherPeers() {
+		if s := r.standing(p.name); len(s.ratios) > 0 {
 			fmt.Fprintf(&b, "%s | %s | %d of %d | %s, %s | %s\n",
-				p.name, marked(quartilesOf(ratios).median), lost, len(ratios), marked(worst), where, p.lacks())
+				p.name, marked(quartilesOf(s.ratios).median), s.lost, len(s.ratios), marked(s.worst), s.where, p.lacks())
 		}
 	}
 	return b.String()
 }
 
-// label is a short name for a metric of the cell. It leaves the context out, for
-// most peers stand in cells of one kind only.
+// label is a short name for a metric of the cell. It leaves out the context,
+// because most peers stand in cells of one kind only.
 func (r result) label(metric int) string {
 	parts := strings.Split(r.Cell, "/")
 	parts = slices.DeleteFunc(parts, func(part string) bool { return strings.HasPrefix(part, "ctx=") })
@@ -207,11 +253,10 @@ func (r report) page() string {
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("<!-- Written by the command below. Changes are lost at its next run. -->\n")
 	p("# Benchmarks\n")
-	p("What the queue needs, divided by what a peer needs for the same work: below 1 the queue needs less. **Bold** is where it")
-	p("loses. With a context that can be cancelled, a channel is used in a `select` with the context, as one must to be able to")
-	p("stop.\n")
+	p("Each ratio is queue ÷ peer for the same workload: below 1 the queue is faster (or smaller); **bold** marks where it is slower.")
+	p("With a cancellable context, a channel is used in a `select` with the context, as a program needs that is to be able to stop.\n")
 	b.WriteString(r.summary())
-	p("\n## How it was made\n")
+	p("\n## Method\n")
 	p("```sh\n%s\n```\n", r.Command)
 	p("| |\n---|---")
 	p("Rounds | %d", r.Rounds)
@@ -244,22 +289,23 @@ func (r report) page() string {
 }
 
 const method = `
-All sides of a cell take turns in one process, in an order that is turned round from one round to the next. A ratio is that
-of one round; what is shown is the median over the rounds, and the quartiles in brackets. Garbage is collected before each
-round, outside the time. Where a time is an item's, each side moves as many ints as take it a round (-time, 20 ms if not said),
-by the shortest of three samples, but four times the capacity at the least: a slow side moves fewer. Latency, memory and the
-longest put are measured over as many for all.
+All sides of a cell take turns in one process, and their order is reversed each round. Ratios are taken round by round; the
+tables show the median over the rounds, with the quartiles in parentheses. Garbage is collected before each round, off the
+clock. Where a time is per item, each side moves as many ints as it can in the time of a round (-time, 20 ms by default),
+calibrated by the fastest of three samples, but at least four times the capacity: a slow side moves fewer. Latency, memory and
+the longest put are measured over the same number of items on all sides.
 
-What comes out is checked: the sum against what went in; of priorities, the order; of drop-oldest, what is left. (Of Python's
-queues, only pipelines; memory and the longest put take nothing out.)
+Each round checks what it received: the sum of the items; the order of priorities; the last items of drop-oldest. (Of Python's
+queues, only pipelines are checked; memory and the longest put receive nothing.)
 
-The goroutines of a pipeline wait at a barrier and start at once, so that no side is parked before the other begins. Each peer,
-the queue included, is called through an interface, one call an item on either side. A context is handed to each call, and
-the select asks it for its Done channel each time. Peers that only try are called again after runtime.Gosched until they
-succeed: they spin, and are fast as long as there are processors that nobody else needs.
+The goroutines of a pipeline start together at a barrier, so that neither side is blocked before the other begins. Each peer,
+the queue included, is called through an interface, one call per item on either side. Each call is passed a context, and a
+` + "`select`" + ` asks it for its Done channel each time. Peers that cannot block are called again after runtime.Gosched until they
+succeed: they busy-wait, and are fast as long as there are processors to spare.
 
-A cell's name selects it: ` + "`go run ./benchmarks -run 'pipeline/shape=4:4/cap=128/'`" + `. A dash is where the peer cannot do
-the work, or is not asked: Python's queues stand in pipelines 1:1 and 4:4 and in priorities with items waiting. The raw rounds are in [` + roundsFile + `](` + roundsFile + `).
+The name of a cell selects it: ` + "`go run ./benchmarks -run 'pipeline/shape=4:4/cap=128/'`" + `. A dash means that the peer does not support
+the workload, or was not measured: Python's queues stand in pipelines 1:1 and 4:4 and in priorities with a backlog. In the
+tables of medians, allocations per item follow after a slash, if not zero. The raw rounds are in [` + roundsFile + `](` + roundsFile + `).
 `
 
 // tables returns a table of ratios and one of what was measured.
@@ -293,10 +339,10 @@ func tables(results []result) string {
 			values.WriteString("\n")
 		}
 	}
-	return ratios.String() + "\nAfter the slash, allocations an item, where there are any:\n\n" + values.String()
+	return ratios.String() + "\n" + values.String()
 }
 
-// value renders a side's median, and its allocations if there are any.
+// value renders a side's median, and its allocations if it has any.
 func (r rounds) value(metric int) string {
 	v := figure(quartilesOf(r.Values[metric]).median)
 	if allocs := quartilesOf(r.Allocs).median; allocs >= 0.05 {

@@ -55,7 +55,7 @@ func TestThePageHasEachCellAndEachPeer(t *testing.T) {
 	for _, c := range r.Cells {
 		require.Contains(t, page, "`"+c.Cell+"`")
 	}
-	for _, p := range everybody() {
+	for _, p := range otherPeers() {
 		require.Contains(t, page, "\n"+p.name+" | 0.50 | 0 of ")
 	}
 	require.NotContains(t, page, "NaN")
@@ -63,7 +63,7 @@ func TestThePageHasEachCellAndEachPeer(t *testing.T) {
 
 func TestTheSummaryFindsAllItsCells(t *testing.T) {
 	r := everything(0.5)
-	for _, l := range shortLines() {
+	for _, l := range summaryLines() {
 		for cell, peer := range map[string]string{l.background: l.plain, l.cancellable: l.selecting} {
 			if cell == "" || peer == "" {
 				continue
@@ -72,15 +72,15 @@ func TestTheSummaryFindsAllItsCells(t *testing.T) {
 			require.True(t, ok, "%s: %s", cell, peer)
 		}
 	}
-	require.Contains(t, r.summary(), "\nput and get on one goroutine | 0.50 | 0.50\n")
+	require.Contains(t, r.summary(), "\nput and get on one goroutine | channel | 0.50 | 0.50\n")
 }
 
 func TestWhereTheQueueLosesIsMarked(t *testing.T) {
 	require.Equal(t, []string{"0.99", "1.00", "**1.01**", "**2.50**"},
 		[]string{marked(0.99), marked(1.004), marked(1.006), marked(2.5)})
 	summary := everything(2).summary()
-	require.Contains(t, summary, "\nput and get on one goroutine | **2.00** | **2.00**\n")
-	require.Contains(t, summary, "\nchan+select+WaitGroup | **2.00** | 4 of 4 | **2.00**, join 1:1 capacity 128 | ")
+	require.Contains(t, summary, "\nput and get on one goroutine | channel | **2.00** | **2.00**\n")
+	require.Contains(t, summary, "\nchan+select+WaitGroup | **2.00** | 6 of 6 | **2.00**, join 1:1 capacity 128 | ")
 	require.NotContains(t, everything(0.5).page(), "**0.50**")
 }
 
@@ -95,6 +95,20 @@ func TestTheSummaryNamesTheCellInWhichTheQueueIsWorst(t *testing.T) {
 	require.Equal(t, "pipeline 8:1 capacity 1", other.label(0))
 }
 
+func TestTheREADMEHasAFewLinesAndTheWorstRatioToAChannel(t *testing.T) {
+	other := measured
+	other.Cell = "pipeline/shape=1:1/cap=1/ctx=background"
+	other.Sides = []rounds{{Values: [][]float64{{3}}}, {Peer: "chan", Values: [][]float64{{2}}}, {Peer: "chanx", Values: [][]float64{{1}}}}
+	require.Equal(t, "![Time per item: queue / channel](benchmarks/charts/summary.svg)\n\n"+
+		"Workload | Compared with | Background | Cancellable\n---|---|---|---\n"+
+		"put and get on one goroutine | channel | 0.50 |\n"+
+		"1 producer, 1 consumer, capacity 1 | channel | **1.50** |\n\n"+
+		"The worst ratio to a channel is **1.50** (pipeline 1:1 capacity 1). [BENCHMARKS.md](BENCHMARKS.md) has all workloads and peers.\n",
+		report{Cells: []result{measured, other}}.brief())
+	table, _, _ := strings.Cut(everything(0.5).brief(), "\n\nThe worst")
+	require.Equal(t, 3+6, strings.Count(table, "\n"), table)
+}
+
 func TestADashStandsWhereAPeerCannotDoTheWork(t *testing.T) {
 	other := measured
 	other.Cell, other.Sides = "try", measured.Sides[:2]
@@ -102,7 +116,7 @@ func TestADashStandsWhereAPeerCannotDoTheWork(t *testing.T) {
 		"---|---|---\n"+
 		"`solo/ctx=background` | 0.50 (0.30–0.62) | **1.50** (1.00–1.75)\n"+
 		"`try` | 0.50 (0.30–0.62) | –\n"+
-		"\nAfter the slash, allocations an item, where there are any:\n\n"+
+		"\n"+
 		"median | queue | chan | slice+Cond\n"+
 		"---|---|---|---\n"+
 		"`solo/ctx=background`, ns an item | 20.0 | 40.0 | 20.0 / 1.0\n"+
@@ -136,7 +150,7 @@ func TestWhatIsWrittenCanBeReadAgain(t *testing.T) {
 	require.Equal(t, r, again)
 	page := read(t, filepath.Join(dir, pageFile))
 	require.Equal(t, r.page(), page)
-	require.Contains(t, read(t, filepath.Join(dir, readmeFile)), "\n"+r.summary())
+	require.Contains(t, read(t, filepath.Join(dir, readmeFile)), "\n"+r.brief())
 
 	charts := 0
 	for _, part := range strings.Split(page, "](")[1:] {
@@ -175,7 +189,7 @@ func TestThePublishedFiguresAreThoseOfTheRounds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, r.page(), read(t, filepath.Join(root, pageFile)))
 	readme := read(t, filepath.Join(root, readmeFile))
-	again, ok := inject(readme, r.summary())
+	again, ok := inject(readme, r.brief())
 	require.True(t, ok, "the README has no place for the summary")
 	require.Equal(t, again, readme)
 }

@@ -1,24 +1,24 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"strings"
+	"time"
 
 	"github.com/boundq/queue"
 )
 
-// A transport moves ints from those who put to those who get. Put and get wait,
-// and end early only if the context is done and the peer can heed it.
+// A transport moves ints from producers to consumers. Put and get block, and end
+// early only if the context is done and the peer takes one.
 //
-// Each peer, the queue included, stands behind one adapter of this kind, so
-// that all pay the same for being called through an interface.
+// Each peer, the queue included, is called through an adapter of this kind, so
+// that all pay the same for the interface.
 type transport interface {
 	put(ctx context.Context, item int) error
 	get(ctx context.Context) (int, error)
 }
 
-// A trier moves items without waiting, and reports whether it did.
+// A trier moves items without blocking, and reports whether it did.
 type trier interface {
 	tryPut(item int) bool
 	tryGet() (item int, ok bool)
@@ -30,59 +30,85 @@ type batcher interface {
 	getBatch(ctx context.Context, dst []int) (int, error)
 }
 
-// A dropper puts without waiting, at the cost of the oldest item.
+// A dropper puts without blocking, at the cost of the oldest item.
 type dropper interface {
 	transport
 	forcePut(item int)
 }
 
-// A tracker knows when all items are done, and not just taken.
+// A tracker knows when all items have been processed, not just taken.
 type tracker interface {
 	transport
+	finisher
 	taskDone()
 	join(ctx context.Context) error
-	tasks(ctx context.Context, body func(int)) // until close, or ctx is done
-	close()
+	tasks(ctx context.Context, body func(int)) // until finish, or ctx is done
 }
 
-// A closer runs goroutines that end when it is closed and empty.
+// A requeuer takes items from the workers that it gives items to, and does not
+// block them.
+type requeuer interface {
+	tracker
+	requeue(item int)
+}
+
+// A collector calls body with batches of up to size items, until finish was
+// called and it is empty, or ctx is done. An unfinished batch is no older than
+// linger.
+type collector interface {
+	transport
+	finisher
+	batches(ctx context.Context, size int, linger time.Duration, body func(batch []int))
+}
+
+// A selecter receives in a select: receive returns how many items came, none if
+// it was tick's turn.
+type selecter interface {
+	transport
+	receive(ctx context.Context, tick <-chan time.Time, dst []int) (n int, err error)
+}
+
+// A finisher is told, once, that no more items come.
+type finisher interface{ finish() }
+
+// A closer has goroutines that end when it is closed.
 type closer interface{ close() }
 
-// A peer is something that programs use as a queue, and what it can do. A nil
-// constructor says that it can't.
+// A peer is something that programs use as a queue, and what it can do. It
+// cannot do what it has no constructor for.
 type peer struct {
 	name   string
 	module string // path of the module it comes from; none for the standard library
-	note   string // what its constructors do not say, and the queue does otherwise
+	note   string // how it differs from the queue, besides what follows from the other fields
 
-	minCapacity int  // the smallest bound it can have; 0: it can't be bounded
-	unbounded   bool // it can be without a bound: capacity 0
+	minCapacity int  // the smallest capacity it can have; 0: it can't be bounded
+	unbounded   bool // it can be unbounded: capacity 0
 	python      bool // only the note says what it can do
-	spins       bool // waiting is polling: it uses up a processor
+	spins       bool // it blocks by polling, and uses up a processor
+	lingers     bool // it collects batches only with linger > 0
 
-	plain       func(capacity int) transport // for a context that never ends
-	cancellable func(capacity int) transport // for one that may
+	plain       func(capacity int) transport // for a context that is never done
+	cancellable func(capacity int) transport // for one that may be
 	lifo        func() transport
 	priority    func() transport
 	dropping    func(capacity int) dropper
 	tracking    func(capacity int) tracker
+	batching    func(capacity int) transport // a collector, if it has the methods
 }
 
 // subject is the name of the queue, the side that all others are compared with.
 const subject = "queue"
 
+// The sides of cells that compare the queue with itself.
+const (
+	getBatch  = "GetBatch"
+	getAndPut = "TryGet+TryPut"
+	fourAside = "queue, 4:4"
+)
+
 // peers lists what is compared, the queue first.
 var peers = []peer{
-	{
-		name: subject, module: "github.com/boundq/queue",
-		minCapacity: 1, unbounded: true,
-		plain:       func(capacity int) transport { return ours{queue.New[int](capacity)} },
-		cancellable: func(capacity int) transport { return ours{queue.New[int](capacity)} },
-		lifo:        func() transport { return ours{queue.NewLIFO[int](queue.Unbounded)} },
-		priority:    func() transport { return ours{queue.NewPriority(queue.Unbounded, cmp.Compare[int])} },
-		dropping:    func(capacity int) dropper { return ours{queue.New[int](capacity)} },
-		tracking:    func(capacity int) tracker { return ours{queue.New[int](capacity)} },
-	},
+	ourPeer(subject),
 	{
 		name: "chan", note: "a send after the close panics",
 		minCapacity: 1,
@@ -95,12 +121,23 @@ var peers = []peer{
 		cancellable: func(capacity int) transport { return selectChan(make(chan int, capacity)) },
 	},
 	{
-		name: "chan+select+WaitGroup", note: "Wait heeds no context; a send after the close panics",
+		name: "chan+select+WaitGroup", note: "Wait takes no context; a send after the close panics",
 		minCapacity: 1,
 		tracking:    func(capacity int) tracker { return &trackedChan{c: make(chan int, capacity)} },
 	},
 	{
-		name: "slice+Cond", note: "no shutdown; as written by hand, no ring: `append` allocates anew",
+		name: "chan+select+Timer", note: "a send after the close panics",
+		minCapacity: 1,
+		batching:    func(capacity int) transport { return timedChan{make(selectChan, capacity)} },
+	},
+	{
+		name: "lo.BufferWithTimeout", module: "github.com/samber/lo",
+		note:        "collects from a channel; the timeout begins with the call, not with the first item; no context; allocates each batch and a context",
+		minCapacity: 1, lingers: true,
+		batching: func(capacity int) transport { return bufferedChan{make(selectChan, capacity)} },
+	},
+	{
+		name: "slice+Cond", note: "no shutdown; no ring, as most are written by hand: `append` reallocates",
 		minCapacity: 1, unbounded: true,
 		plain: func(capacity int) transport { return newCondSlice(capacity) },
 		lifo:  func() transport { return newLockedStack() },
@@ -123,7 +160,7 @@ var peers = []peer{
 		priority: func() transport { return &stableHeap{} },
 	},
 	{
-		name: "workqueue", module: "k8s.io/client-go", note: "waits for what is unfinished only by shutting down; an item equal to one that waits is not added",
+		name: "workqueue", module: "k8s.io/client-go", note: "joins only by shutting down; an item equal to a queued one is dropped",
 		unbounded: true,
 		plain:     func(int) transport { return newWorkqueue() },
 	},
@@ -134,7 +171,7 @@ var peers = []peer{
 	},
 	{
 		name: "Workiva RingBuffer", module: "github.com/Workiva/go-datastructures",
-		note:        "the bound is rounded up to a power of two, and one of 1 overwrites items; items are interface values",
+		note:        "the capacity is rounded up to a power of two, and one of 1 overwrites items; items are interface values",
 		minCapacity: 2, spins: true,
 		plain: func(capacity int) transport { return newWorkivaRing(capacity) },
 	},
@@ -145,18 +182,24 @@ var peers = []peer{
 		priority:  func() transport { return newWorkivaPriority() },
 	},
 	{
+		name: "controller-runtime", module: "sigs.k8s.io/controller-runtime",
+		note:      "runs goroutines; an item equal to a queued one is merged with it",
+		unbounded: true,
+		priority:  func() transport { return newController() },
+	},
+	{
 		name: "xsync MPMCQueue", module: "github.com/puzpuzpuz/xsync/v4",
-		note:        "no shutdown; the bound is rounded up to a power of two",
+		note:        "no shutdown; the capacity is rounded up to a power of two",
 		minCapacity: 1, spins: true,
 		plain: func(capacity int) transport { return newXsync(capacity) },
 	},
 	{
-		name: "eapache channels", module: "github.com/eapache/channels",
-		note:        "runs a goroutine; items are interface values; a send after the close panics",
+		name: "chanqueue", module: "github.com/gammazero/chanqueue",
+		note:        "runs a goroutine; a send after the close panics",
 		minCapacity: 1, unbounded: true,
-		plain:       func(capacity int) transport { return newEapache(capacity) },
-		cancellable: func(capacity int) transport { return newEapache(capacity) },
-		dropping:    func(capacity int) dropper { return newEapacheRing(capacity) },
+		plain:       func(capacity int) transport { return newChanQueue(capacity) },
+		cancellable: func(capacity int) transport { return newChanQueue(capacity) },
+		dropping:    func(capacity int) dropper { return newChanRing(capacity) },
 	},
 	{
 		name: "chanx", module: "github.com/smallnest/chanx",
@@ -167,26 +210,26 @@ var peers = []peer{
 	},
 }
 
-// lacks returns what the peer does not do that the queue does.
+// lacks returns what the queue does that the peer does not.
 func (p peer) lacks() string {
 	var lacks []string
 	if p.python {
 		return p.note
 	}
-	if p.cancellable == nil && p.tracking == nil {
+	if p.cancellable == nil && p.tracking == nil && p.batching == nil {
 		lacks = append(lacks, "no context")
 	}
 	if p.tracking == nil {
 		lacks = append(lacks, "no join")
 	}
 	if p.minCapacity == 0 {
-		lacks = append(lacks, "no bound")
+		lacks = append(lacks, "unbounded only")
 	}
 	if !p.unbounded {
-		lacks = append(lacks, "never without a bound")
+		lacks = append(lacks, "bounded only")
 	}
 	if p.spins {
-		lacks = append(lacks, "spins: waiting is trying again")
+		lacks = append(lacks, "busy-waits")
 	}
 	if p.note != "" {
 		lacks = append(lacks, p.note)
@@ -194,43 +237,10 @@ func (p peer) lacks() string {
 	return strings.Join(lacks, "; ")
 }
 
-// holds reports whether the peer can be bounded by capacity; 0 is no bound.
+// holds reports whether the peer can have this capacity; 0 is unbounded.
 func (p peer) holds(capacity int) bool {
 	if capacity == queue.Unbounded {
 		return p.unbounded
 	}
 	return p.minCapacity > 0 && p.minCapacity <= capacity
 }
-
-// ours is the queue.
-type ours struct{ q *queue.Queue[int] }
-
-func (o ours) put(ctx context.Context, item int) error { return o.q.Put(ctx, item) }
-func (o ours) get(ctx context.Context) (int, error)    { return o.q.Get(ctx) }
-
-func (o ours) tryPut(item int) bool { return o.q.TryPut(item) == nil }
-
-func (o ours) tryGet() (int, bool) {
-	item, err := o.q.TryGet()
-	return item, err == nil
-}
-
-func (o ours) putBatch(ctx context.Context, items []int) error {
-	_, err := o.q.PutBatch(ctx, items)
-	return err
-}
-
-func (o ours) getBatch(ctx context.Context, dst []int) (int, error) { return o.q.GetBatch(ctx, dst) }
-
-func (o ours) forcePut(item int) { _, _, _ = o.q.ForcePut(item) }
-
-func (o ours) taskDone()                      { _ = o.q.TaskDone() }
-func (o ours) join(ctx context.Context) error { return o.q.Join(ctx) }
-
-func (o ours) tasks(ctx context.Context, body func(int)) {
-	for item := range o.q.Tasks(ctx) {
-		body(item)
-	}
-}
-
-func (o ours) close() { o.q.Shutdown(false) }

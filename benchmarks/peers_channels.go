@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"sync"
+	"time"
 
-	"github.com/eapache/channels"
+	"github.com/gammazero/chanqueue"
+	"github.com/samber/lo"
 	"github.com/smallnest/chanx"
 )
 
-// plainChan is a channel that waits for nothing else.
+// plainChan is a channel without a select.
 type plainChan chan int
 
 func (c plainChan) put(_ context.Context, item int) error {
@@ -36,14 +38,23 @@ func (c plainChan) tryGet() (item int, ok bool) {
 	}
 }
 
+func (c plainChan) receive(_ context.Context, tick <-chan time.Time, dst []int) (int, error) {
+	select {
+	case dst[0] = <-c:
+		return 1, nil
+	case <-tick:
+		return 0, nil
+	}
+}
+
 func (c plainChan) forcePut(item int) {
 	for !c.tryPut(item) {
 		c.tryGet()
 	}
 }
 
-// selectChan is a channel in a select with a context, as one must to be able to
-// stop.
+// selectChan is a channel in a select with a context, as a program needs that is
+// to be able to stop.
 type selectChan chan int
 
 func (c selectChan) put(ctx context.Context, item int) error {
@@ -63,6 +74,96 @@ func (c selectChan) get(ctx context.Context) (int, error) {
 		return 0, ctx.Err()
 	}
 }
+
+func (c selectChan) receive(ctx context.Context, tick <-chan time.Time, dst []int) (int, error) {
+	select {
+	case dst[0] = <-c:
+		return 1, nil
+	case <-tick:
+		return 0, nil
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+// timedChan collects batches from a channel with a timer.
+type timedChan struct{ selectChan }
+
+func (t timedChan) batches(ctx context.Context, size int, linger time.Duration, body func([]int)) {
+	timer := time.NewTimer(linger)
+	defer timer.Stop()
+	batch := make([]int, 0, size)
+	for open := true; open; {
+		var item int
+		select {
+		case item, open = <-t.selectChan:
+		case <-ctx.Done():
+			return
+		}
+		if !open {
+			return
+		}
+		batch = append(batch[:0], item)
+		if linger > 0 {
+			timer.Reset(linger)
+			batch, open = t.fill(ctx, batch, timer.C)
+			timer.Stop()
+		} else {
+			batch, open = t.drain(batch)
+		}
+		body(batch)
+	}
+}
+
+// fill adds items to batch until it is full, the time is over, the channel is
+// closed or ctx is done. It reports whether more can follow.
+func (t timedChan) fill(ctx context.Context, batch []int, over <-chan time.Time) ([]int, bool) {
+	for len(batch) < cap(batch) {
+		select {
+		case item, open := <-t.selectChan:
+			if !open {
+				return batch, false
+			}
+			batch = append(batch, item)
+		case <-over:
+			return batch, true
+		case <-ctx.Done():
+			return batch, false
+		}
+	}
+	return batch, true
+}
+
+// drain adds the items that are in the channel to batch until it is full.
+func (t timedChan) drain(batch []int) ([]int, bool) {
+	for len(batch) < cap(batch) {
+		select {
+		case item, open := <-t.selectChan:
+			if !open {
+				return batch, false
+			}
+			batch = append(batch, item)
+		default:
+			return batch, true
+		}
+	}
+	return batch, true
+}
+
+func (t timedChan) finish() { close(t.selectChan) }
+
+// bufferedChan collects batches from a channel with lo.
+type bufferedChan struct{ selectChan }
+
+func (b bufferedChan) batches(_ context.Context, size int, linger time.Duration, body func([]int)) {
+	for open := true; open; {
+		var batch []int
+		batch, _, _, open = lo.BufferWithTimeout(b.selectChan, size, linger)
+		body(batch)
+	}
+}
+
+func (b bufferedChan) finish() { close(b.selectChan) }
 
 // trackedChan counts the unfinished items of a channel in a WaitGroup.
 type trackedChan struct {
@@ -105,60 +206,36 @@ func (t *trackedChan) tasks(ctx context.Context, body func(int)) {
 	}
 }
 
-func (t *trackedChan) close() { close(t.c) }
-
-// eapache is a pair of channels with a goroutine and a buffer between them.
-type eapache struct{ channels.Channel }
-
-func newEapache(capacity int) transport {
-	if capacity == 0 {
-		return eapache{channels.NewInfiniteChannel()}
-	}
-	c := channels.NewResizableChannel()
-	if capacity != 1 {
-		c.Resize(channels.BufferCap(capacity))
-	}
-	return eapache{c}
-}
-
-func newEapacheRing(capacity int) dropper {
-	return eapache{channels.NewRingChannel(channels.BufferCap(capacity))}
-}
-
-func (e eapache) put(ctx context.Context, item int) error {
-	done := ctx.Done()
-	if done == nil {
-		e.In() <- item
-		return nil
-	}
+// requeue sends from a goroutine of its own if the channel is full: a worker that
+// blocked could not take the items that it blocks on.
+func (t *trackedChan) requeue(item int) {
+	t.unfinished.Add(1)
 	select {
-	case e.In() <- item:
-		return nil
-	case <-done:
-		return ctx.Err()
+	case t.c <- item:
+	default:
+		go func() { t.c <- item }()
 	}
 }
 
-func (e eapache) get(ctx context.Context) (int, error) {
-	done := ctx.Done()
-	if done == nil {
-		return (<-e.Out()).(int), nil
-	}
-	select {
-	case item := <-e.Out():
-		return item.(int), nil
-	case <-done:
-		return 0, ctx.Err()
-	}
+func (t *trackedChan) finish() { close(t.c) }
+
+// chanQueue is a pair of channels with a goroutine and a buffer between them.
+type chanQueue struct{ *chanqueue.ChanQueue[int] }
+
+func newChanQueue(capacity int) transport {
+	return chanQueue{chanqueue.New(chanqueue.WithCapacity[int](capacity))}
 }
 
-func (e eapache) forcePut(item int) { e.In() <- item }
-
-func (e eapache) close() {
-	e.Close()
-	for range e.Out() {
-	}
+func newChanRing(capacity int) dropper {
+	return chanQueue{chanqueue.NewRing(chanqueue.WithCapacity[int](capacity))}
 }
+
+func (c chanQueue) put(ctx context.Context, item int) error { return send(ctx, c.In(), item) }
+func (c chanQueue) get(ctx context.Context) (int, error)    { return receive(ctx, c.Out()) }
+
+func (c chanQueue) forcePut(item int) { c.In() <- item }
+
+func (c chanQueue) close() { c.Shutdown() }
 
 // chanxPipe is a pair of channels with a goroutine and a buffer between them.
 type chanxPipe struct{ *chanx.UnboundedChan[int] }
@@ -167,35 +244,40 @@ func newChanx() transport {
 	return chanxPipe{chanx.NewUnboundedChan[int](context.Background(), 128)}
 }
 
-func (c chanxPipe) put(ctx context.Context, item int) error {
+func (c chanxPipe) put(ctx context.Context, item int) error { return send(ctx, c.In, item) }
+func (c chanxPipe) get(ctx context.Context) (int, error)    { return receive(ctx, c.Out) }
+
+func (c chanxPipe) close() {
+	close(c.In)
+	for range c.Out {
+	}
+}
+
+// send sends to a channel, in a select if the context may be done.
+func send(ctx context.Context, c chan<- int, item int) error {
 	done := ctx.Done()
 	if done == nil {
-		c.In <- item
+		c <- item
 		return nil
 	}
 	select {
-	case c.In <- item:
+	case c <- item:
 		return nil
 	case <-done:
 		return ctx.Err()
 	}
 }
 
-func (c chanxPipe) get(ctx context.Context) (int, error) {
+// receive receives from a channel, in a select if the context may be done.
+func receive(ctx context.Context, c <-chan int) (int, error) {
 	done := ctx.Done()
 	if done == nil {
-		return <-c.Out, nil
+		return <-c, nil
 	}
 	select {
-	case item := <-c.Out:
+	case item := <-c:
 		return item, nil
 	case <-done:
 		return 0, ctx.Err()
-	}
-}
-
-func (c chanxPipe) close() {
-	close(c.In)
-	for range c.Out {
 	}
 }

@@ -9,9 +9,9 @@ import (
 	"github.com/gammazero/deque"
 )
 
-// condSlice is the queue that people write by hand: a slice, a mutex and two
-// conditions. It is no ring, for few write one: items[1:] gives up the room of
-// what was taken, and append allocates anew.
+// condSlice is the usual handwritten queue: a slice, a mutex and two conditions.
+// It is not a ring, because few are: items[1:] gives up the space of the items
+// that were taken, and append reallocates.
 type condSlice struct {
 	mu                sync.Mutex
 	notEmpty, notFull sync.Cond
@@ -109,7 +109,7 @@ func (s *lockedStack) get(context.Context) (int, error) {
 	return item, nil
 }
 
-// lockedDeque is a deque and a mutex. To wait, one must try again.
+// lockedDeque is a deque and a mutex. It blocks by polling.
 type lockedDeque struct {
 	mu       sync.Mutex
 	capacity int
@@ -164,8 +164,7 @@ func (d *lockedDeque) forcePut(item int) {
 	d.mu.Unlock()
 }
 
-// lockedHeap is the standard library's heap and a mutex. To wait, one must try
-// again.
+// lockedHeap is the standard library's heap and a mutex. It blocks by polling.
 type lockedHeap struct {
 	mu    sync.Mutex
 	items ints

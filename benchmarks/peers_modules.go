@@ -4,13 +4,15 @@ import (
 	"cmp"
 	"context"
 	"runtime"
+	"sync/atomic"
 
 	workiva "github.com/Workiva/go-datastructures/queue"
 	"github.com/puzpuzpuz/xsync/v4"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 )
 
-// kubernetes is the queue of Kubernetes' controllers. An item that was gotten
+// kubernetes is the queue of Kubernetes' controllers. An item that was received
 // must be marked done, or it is never given out again.
 type kubernetes struct{ q *workqueue.Typed[int] }
 
@@ -59,7 +61,7 @@ func (w workivaQueue) getBatch(_ context.Context, dst []int) (int, error) {
 	return len(items), err
 }
 
-// workivaRing yields the processor by itself while it waits.
+// workivaRing polls, and yields the processor meanwhile, by itself.
 type workivaRing struct{ r *workiva.RingBuffer }
 
 func newWorkivaRing(capacity int) transport {
@@ -94,7 +96,31 @@ type ranked int
 
 func (r ranked) Compare(other workiva.Item) int { return cmp.Compare(r, other.(ranked)) }
 
-// xsyncQueue waits by trying again.
+// controller is the priority queue of controller-runtime. It merges equal items,
+// so each has a number of its own.
+type controller struct {
+	q    priorityqueue.PriorityQueue[arrival]
+	next *atomic.Uint64
+}
+
+func newController() transport {
+	return controller{priorityqueue.New[arrival](""), new(atomic.Uint64)} // without a name it has no metrics
+}
+
+func (c controller) put(_ context.Context, item int) error {
+	c.q.AddWithOpts(priorityqueue.AddOpts{Priority: new(-item)}, arrival{item, c.next.Add(1)})
+	return nil
+}
+
+func (c controller) get(context.Context) (int, error) {
+	taken, _ := c.q.Get()
+	c.q.Done(taken)
+	return taken.item, nil
+}
+
+func (c controller) close() { c.q.ShutDown() }
+
+// xsyncQueue blocks by polling.
 type xsyncQueue struct{ q *xsync.MPMCQueue[int] }
 
 func newXsync(capacity int) transport { return xsyncQueue{xsync.NewMPMCQueue[int](capacity)} }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -14,7 +15,7 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// forEachPeer runs a test for the peers that of returns something for.
+// forEachPeer runs a test for each transport that of returns for a peer.
 func forEachPeer[T any](t *testing.T, of func(p peer) []func() T, test func(t *testing.T, p peer, made T)) {
 	tested := 0
 	for _, p := range peers {
@@ -40,13 +41,10 @@ func fifos(p peer) (all []func() transport) {
 		}
 	}
 	if p.tracking != nil {
-		all = append(all, func() transport { return openTracker{p.tracking(8)} })
+		all = append(all, func() transport { return p.tracking(8) })
 	}
 	return all
 }
-
-// openTracker hides close: a channel can't be closed twice.
-type openTracker struct{ transport }
 
 func TestEachPeerGivesEachItemOnce(t *testing.T) {
 	const workers, items = 3, 600
@@ -100,14 +98,14 @@ func TestEachPeerKeepsTheOrder(t *testing.T) {
 	})
 }
 
-func TestAPeerThatHeedsAContextEndsWithIt(t *testing.T) {
+func TestAPeerThatTakesAContextEndsWithIt(t *testing.T) {
 	cancellable := func(p peer) (all []func() transport) {
 		if p.cancellable != nil {
-			capacity, _ := about(1)(p)
+			capacity, _ := preferCapacity(1)(p)
 			all = append(all, func() transport { return p.cancellable(capacity) })
 		}
 		if p.tracking != nil {
-			all = append(all, func() transport { return openTracker{p.tracking(1)} })
+			all = append(all, func() transport { return p.tracking(1) })
 		}
 		return all
 	}
@@ -139,7 +137,7 @@ func TestAPeerThatHeedsAContextEndsWithIt(t *testing.T) {
 					synctest.Wait()
 					stop()
 					require.ErrorIs(t, <-ended, context.Canceled, p.name)
-					require.Equal(t, 2, puts, "%s: one went in, the second did not", p.name)
+					require.Equal(t, 2, puts, "%s: the first put succeeds, the second blocks", p.name)
 				}
 				shut(made)
 			}
@@ -262,12 +260,12 @@ func TestATrackerWaitsUntilAllIsDone(t *testing.T) {
 
 func TestBatchesKeepTheOrder(t *testing.T) {
 	batchers := func(p peer) (all []func() batcher) {
-		capacity, _ := about(8)(p)
+		capacity, _ := preferCapacity(8)(p)
 		if p.plain != nil && offers[batcher](p.plain, capacity) {
 			all = append(all, func() batcher { return p.plain(capacity).(batcher) })
 		}
 		if p.name == "chan" {
-			all = append(all, func() batcher { return oneByOne{p.plain(8)} })
+			all = append(all, func() batcher { return inBatches(p.plain(8)) })
 		}
 		return all
 	}
@@ -287,14 +285,15 @@ func TestBatchesKeepTheOrder(t *testing.T) {
 
 func TestWhatAPeerLacksFollowsFromHowItIsMade(t *testing.T) {
 	lacks := map[string]string{}
-	for _, p := range slices.Concat(peers[:1], everybody()) {
+	for _, p := range slices.Concat(peers[:1], otherPeers()) {
 		lacks[p.name] = p.lacks()
 	}
 	require.Empty(t, lacks[subject])
-	require.Equal(t, "no context; no join; never without a bound; a send after the close panics", lacks["chan"])
-	require.Contains(t, lacks["xsync MPMCQueue"], "spins")
-	require.Contains(t, lacks["chanx"], "no bound")
+	require.Equal(t, "no context; no join; bounded only; a send after the close panics", lacks["chan"])
+	require.Contains(t, lacks["xsync MPMCQueue"], "busy-waits")
+	require.Contains(t, lacks["chanx"], "unbounded only")
 	require.NotContains(t, lacks["chan+select"], "no context")
+	require.NotContains(t, lacks["chan+select+Timer"], "no context")
 	require.NotContains(t, lacks["chan+select+WaitGroup"], "no join")
 }
 
@@ -308,4 +307,122 @@ func TestTheWorkqueueGivesAnItemAgainThatWasDone(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, 7, item)
 	}
+}
+
+// collectors returns all ways to make a collector of p.
+func collectors(p peer) (all []func() collector) {
+	if p.batching != nil {
+		all = append(all, func() collector { return p.batching(8).(collector) })
+	}
+	return all
+}
+
+func TestACollectorKeepsTheOrderAndLeavesNothing(t *testing.T) {
+	const items = 1000
+	for _, linger := range []time.Duration{0, time.Hour} {
+		forEachPeer(t, collectors, func(t *testing.T, p peer, made collector) {
+			if linger == 0 && p.lingers {
+				t.Skip("collects only with linger > 0")
+			}
+			go func() {
+				for i := range items {
+					_ = made.put(context.Background(), i)
+				}
+				made.finish()
+			}()
+			next := 0
+			made.batches(t.Context(), 64, linger, func(batch []int) {
+				require.LessOrEqual(t, len(batch), 64)
+				for _, item := range batch {
+					require.Equal(t, next, item)
+					next++
+				}
+				if linger > 0 && next < items {
+					require.Len(t, batch, 64)
+				}
+			})
+			require.Equal(t, items, next)
+		})
+	}
+}
+
+func TestACollectorYieldsWhatHasLingered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, p := range peers {
+			for _, open := range collectors(p) {
+				made := open()
+				go func() {
+					_ = made.put(context.Background(), 1)
+					time.Sleep(time.Minute)
+					_ = made.put(context.Background(), 2)
+					made.finish()
+				}()
+				start := time.Now()
+				made.batches(t.Context(), 64, time.Second, func(batch []int) {
+					if len(batch) > 0 && batch[0] == 1 {
+						require.Len(t, batch, 1, p.name)
+						require.Equal(t, time.Second, time.Since(start), p.name)
+					}
+				})
+				require.GreaterOrEqual(t, time.Since(start), time.Minute, p.name)
+			}
+		}
+	})
+}
+
+func TestASelecterReceivesItemsAndTicks(t *testing.T) {
+	forEachPeer(t, func(p peer) (all []func() selecter) {
+		for _, open := range []func(int) transport{p.plain, p.cancellable} {
+			if open != nil && p.holds(8) && offers[selecter](open, 8) {
+				all = append(all, func() selecter { return open(8).(selecter) })
+			}
+		}
+		return all
+	}, func(t *testing.T, _ peer, made selecter) {
+		for _, size := range []int{1, 4} {
+			dst := make([]int, size)
+			for i := range 4 {
+				require.NoError(t, made.put(t.Context(), i))
+			}
+			for next := 0; next < 4; {
+				n, err := made.receive(t.Context(), nil, dst)
+				require.NoError(t, err)
+				for _, item := range dst[:n] {
+					require.Equal(t, next, item)
+					next++
+				}
+			}
+			tick := make(chan time.Time, 100) // the queue's signal may come first, without an item
+			for len(tick) < cap(tick) {
+				tick <- time.Now()
+			}
+			for len(tick) == cap(tick) {
+				n, err := made.receive(context.Background(), tick, dst)
+				require.NoError(t, err)
+				require.Zero(t, n)
+			}
+		}
+	})
+}
+
+func TestARequeueDoesNotBlock(t *testing.T) {
+	forEachPeer(t, func(p peer) (all []func() requeuer) {
+		if p.tracking != nil {
+			all = append(all, func() requeuer { return p.tracking(1).(requeuer) })
+		}
+		return all
+	}, func(t *testing.T, _ peer, made requeuer) {
+		for i := range 3 {
+			made.requeue(i)
+		}
+		sum := 0
+		for range 3 {
+			item, err := made.get(t.Context())
+			require.NoError(t, err)
+			sum += item
+			made.taskDone()
+		}
+		require.Equal(t, 3, sum)
+		require.NoError(t, made.join(t.Context()))
+	})
 }

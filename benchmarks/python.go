@@ -14,22 +14,22 @@ import (
 //go:embed queues.py
 var script string
 
-// pythonPeers are what a Python interpreter adds to the comparison. They stand
-// in the cells without a context: a task that waits in asyncio can always be
-// cancelled, a thread never.
+// pythonPeers are the queues of a Python interpreter. They stand in the cells
+// with context.Background(): a task blocked in asyncio can always be canceled, a
+// thread never.
 var pythonPeers = []peer{
 	{name: "asyncio.Queue", python: true, note: "one event loop, one thread; PriorityQueue: equal items leave in any order"},
-	{name: "queue.Queue", python: true, note: "one thread runs at a time; waiting ends at a timeout, not by being cancelled; PriorityQueue: equal items leave in any order"},
+	{name: "queue.Queue", python: true, note: "one thread runs at a time; blocked calls can time out, but not be canceled; PriorityQueue: equal items leave in any order"},
 }
 
-// A request asks the script for a round; with no items, to forget a priority
+// A request asks the script for a round or, with no items, to drop a priority
 // queue.
 type request struct {
 	Queue    string `json:"queue"`
 	Workload string `json:"workload"`
 	Workers  int    `json:"workers"`
 	Capacity int    `json:"capacity"`
-	Waiting  int    `json:"waiting"`
+	Queued   int    `json:"queued"`
 	Rising   bool   `json:"rising"`
 	Items    int    `json:"items"`
 }
@@ -89,7 +89,7 @@ func (p *interpreter) ask(r request) (time.Duration, error) {
 	return time.Duration(a.Seconds * float64(time.Second)), nil
 }
 
-// join adds the interpreter's queues to the cells that they can do.
+// join adds the interpreter's queues to the cells that they support.
 func (p *interpreter) join(cells []cell) {
 	for i, c := range cells {
 		if c.python == nil {

@@ -90,10 +90,10 @@ def pipeline(name, workers, capacity, items):
 class Priority:
     """A priority queue in which items wait, and are replaced one at a time."""
 
-    def __init__(self, name, waiting, rising):
-        self.name, self.rising, self.next = name, rising, waiting
+    def __init__(self, name, queued, rising):
+        self.name, self.rising, self.next = name, rising, queued
         self.queue = QUEUES[name][1]()
-        for i in range(waiting):
+        for i in range(queued):
             self.queue.put_nowait(i if rising else STEPS[i & 0xFFFF] + i)
 
     def key(self, key):
@@ -130,7 +130,7 @@ def main():
         if workload == "pipeline":
             seconds = pipeline(name, ask["workers"], ask["capacity"], items)
         else:
-            of = (name, ask["waiting"], ask["rising"])
+            of = (name, ask["queued"], ask["rising"])
             if items == 0:  # this one is done with
                 priority.pop(of, None)
                 seconds = 0

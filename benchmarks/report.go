@@ -12,8 +12,7 @@ import (
 	"strings"
 )
 
-// A report is a run of the comparison: all that the tables and charts are made
-// from.
+// A report is a run of the comparison, from which the tables and charts are made.
 type report struct {
 	Machine machine           `json:"machine"`
 	Command string            `json:"command"`
@@ -23,7 +22,7 @@ type report struct {
 	Cells   []result          `json:"cells"`
 }
 
-// A machine is what figures depend on.
+// A machine describes where the figures were measured.
 type machine struct {
 	CPU        string  `json:"cpu"`
 	CPUs       int     `json:"cpus"`
@@ -85,8 +84,7 @@ func modules() map[string]string {
 	return versions
 }
 
-// What a run leaves in a directory. They are laid out so that the root of this
-// repository can be the directory.
+// The files that -out writes. The root of this repository can be its directory.
 const (
 	pageFile   = "BENCHMARKS.md"
 	readmeFile = "README.md"
@@ -117,7 +115,7 @@ func (r report) write(dir string) error {
 	if err != nil {
 		return nil // none there
 	}
-	if with, ok := inject(string(readme), r.summary()); ok {
+	if with, ok := inject(string(readme), r.brief()); ok {
 		return os.WriteFile(filepath.Join(dir, readmeFile), []byte(with), 0o666)
 	}
 	return nil
@@ -135,7 +133,7 @@ func readReport(file string) (r report, err error) {
 	return r, nil
 }
 
-// The summary stands between these lines of a README.
+// The summary of a README goes between these lines.
 const (
 	injectFrom = "<!-- benchmarks: written by go run ./benchmarks -out . -python python3 -->\n"
 	injectTo   = "<!-- end of benchmarks -->\n"

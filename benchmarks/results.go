@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 )
 
-// A result is what was measured for a cell.
+// A result holds the measurements of a cell.
 type result struct {
 	Cell    string   `json:"cell"`
 	Metrics []string `json:"metrics"`
@@ -37,8 +37,8 @@ func brief(v float64) float64 {
 	return v
 }
 
-// ratios returns the queue's value divided by that of a side, round by round:
-// what slows a round of the machine's down slows both.
+// ratios returns the queue's value divided by that of a side, round by round,
+// because a disturbance of the machine slows both.
 func (r result) ratios(side, metric int) []float64 {
 	queue, peer := r.Sides[0].Values[metric], r.Sides[side].Values[metric]
 	ratios := make([]float64, len(queue))

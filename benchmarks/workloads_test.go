@@ -16,7 +16,7 @@ func TestEveryWorkloadRuns(t *testing.T) {
 	for _, c := range cells(tinySizes) {
 		t.Run(c.name, func(t *testing.T) {
 			require.Equal(t, subject, c.sides[0].peer)
-			require.Greater(t, len(c.sides), 1, "nobody to compare with")
+			require.Greater(t, len(c.sides), 1, "there is nothing to compare with")
 			for _, s := range c.sides {
 				work, err := s.prepare()
 				require.NoError(t, err, s.peer)
@@ -62,24 +62,24 @@ func (f forger) get(ctx context.Context) (int, error) {
 	return item + 1, err
 }
 
-func TestARaceNoticesWhatIsLostOrDoubled(t *testing.T) {
+func TestARaceNoticesItemsThatAreLostOrDuplicated(t *testing.T) {
 	ctx := context.Background()
 	run := func(tr transport) error {
 		_, err := race(2, 2, 100, putting(ctx, tr), getting(ctx, tr))
 		return err
 	}
 	require.NoError(t, run(plainChan(make(chan int, 8))))
-	require.ErrorContains(t, run(forger{plainChan(make(chan int, 8))}), "lost or doubled")
+	require.ErrorContains(t, run(forger{plainChan(make(chan int, 8))}), "lost or duplicated")
 }
 
-func TestOneGoroutineNoticesWhatIsLostOrDoubledToo(t *testing.T) {
+func TestSoloNoticesItemsThatAreLostOrDuplicated(t *testing.T) {
 	_, err := putAndGet(t.Context(), plainChan(make(chan int, 8)), 100)
 	require.NoError(t, err)
 	_, err = putAndGet(t.Context(), forger{plainChan(make(chan int, 8))}, 100)
-	require.ErrorContains(t, err, "lost or doubled")
+	require.ErrorContains(t, err, "lost or duplicated")
 }
 
-func TestScaleRunsOnSoManyProcessorsAndGivesThemBack(t *testing.T) {
+func TestScaleSetsGOMAXPROCSAndRestoresIt(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	stop, most := make(chan struct{}), make(chan int)
 	go func() {
@@ -125,9 +125,9 @@ func TestARaceStartsAllAtOnce(t *testing.T) {
 	for range 1000 {
 		runtime.Gosched()
 	}
-	require.Zero(t, began.Load(), "somebody did not wait for the start")
+	require.Zero(t, began.Load(), "a goroutine did not wait for the start")
 	close(start)
 	wg.Wait()
 	require.EqualValues(t, 7, began.Load())
-	require.EqualValues(t, 100, items.Load(), "the parts are the whole")
+	require.EqualValues(t, 100, items.Load(), "the shares add up")
 }
