@@ -8,11 +8,8 @@ import (
 )
 
 func TestAnalyzerReportsWhatTheCommentsWantAndNothingElse(t *testing.T) {
-	for _, pkg := range []string{"marks", "blocks", "drains", "keeps", "errors", "ignores", "lookalikes"} {
-		t.Run(pkg, func(t *testing.T) {
-			analysistest.Run(t, analysistest.TestData(), misuse.Analyzer, pkg)
-		})
-	}
+	analysistest.Run(t, analysistest.TestData(), misuse.Analyzer,
+		"marks", "blocks", "drains", "keeps", "errors", "ignores", "lookalikes")
 }
 
 func TestAnalyzerReportsBlankResultsIfItIsAskedTo(t *testing.T) {

@@ -63,7 +63,7 @@ func run(ctx context.Context, out io.Writer, tag string) (err error) {
 	if err := checkTag(tag, version); err != nil {
 		return err
 	}
-	if err := checkChangelog(filepath.Join(modules[root].Dir, "CHANGELOG.md"), version); err != nil {
+	if err := checkChangelog(filepath.Join(modules[root].Dir, "CHANGELOG.md"), version, tag != ""); err != nil {
 		return err
 	}
 
@@ -115,15 +115,22 @@ func checkTag(tag, version string) error {
 	return nil
 }
 
-// checkChangelog reports whether the version has a section.
-func checkChangelog(name, version string) error {
+// checkChangelog reports whether the version has a section, and a tagged one a
+// date.
+func checkChangelog(name, version string, tagged bool) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
 	heading := "## [" + strings.TrimPrefix(version, "v") + "]"
-	if !strings.Contains("\n"+string(text), "\n"+heading) {
-		return fmt.Errorf("CHANGELOG.md has no section %q", heading)
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, heading) {
+			continue
+		}
+		if _, err := time.Parse(" - 2006-01-02\n", line[len(heading):]); tagged && err != nil {
+			return fmt.Errorf("CHANGELOG.md has no date in %q", strings.TrimSpace(line))
+		}
+		return nil
 	}
-	return nil
+	return fmt.Errorf("CHANGELOG.md has no section %q", heading)
 }

@@ -78,10 +78,12 @@ func TestCheckTagAcceptsTagsOfTheVersionAlone(t *testing.T) {
 	}
 }
 
-func TestCheckChangelogWantsASection(t *testing.T) {
-	name := filepath.Join(write(t, map[string]string{"CHANGELOG.md": "# Changelog\n\n## [0.1.0] - 2026-01-02\n"}), "CHANGELOG.md")
-	require.NoError(t, checkChangelog(name, "v0.1.0"))
-	require.ErrorContains(t, checkChangelog(name, "v0.2.0"), `no section "## [0.2.0]"`)
+func TestCheckChangelogWantsASectionAndForATagItsDate(t *testing.T) {
+	name := filepath.Join(write(t, map[string]string{"CHANGELOG.md": "# Changelog\n\n## [0.2.0] - unreleased\n\n## [0.1.0] - 2026-01-02\n"}), "CHANGELOG.md")
+	require.NoError(t, checkChangelog(name, "v0.1.0", true))
+	require.NoError(t, checkChangelog(name, "v0.2.0", false))
+	require.ErrorContains(t, checkChangelog(name, "v0.2.0", true), "no date")
+	require.ErrorContains(t, checkChangelog(name, "v0.3.0", false), `no section "## [0.3.0]"`)
 }
 
 func TestPackLeavesNestedModulesOutAndAddsTheLicence(t *testing.T) {
