@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -15,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/boundq/queue/verification/internal/tracked"
 	"golang.org/x/mod/modfile"
 	"golang.org/x/mod/module"
 	"golang.org/x/mod/zip"
@@ -85,11 +85,15 @@ func nextVersion(modules map[string]mod) (string, error) {
 // repository: the files that git knows, or would add, without nested modules, and
 // the licence of the repository.
 func pack(ctx context.Context, proxy string, m mod, version, repository string) error {
-	files, err := filesOf(ctx, m.Dir)
+	names, err := tracked.Files(ctx, m.Dir)
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(files, func(f zip.File) bool { return f.Path() == "LICENSE" }) {
+	var files []zip.File
+	for _, name := range names {
+		files = append(files, file{name, filepath.Join(m.Dir, filepath.FromSlash(name))})
+	}
+	if !slices.Contains(names, "LICENSE") {
 		files = append(files, file{"LICENSE", filepath.Join(repository, "LICENSE")})
 	}
 	escaped, err := module.EscapePath(m.Path)
@@ -119,26 +123,6 @@ func pack(ctx context.Context, proxy string, m mod, version, repository string) 
 	}
 	err = zip.Create(archive, module.Version{Path: m.Path, Version: version}, files)
 	return errors.Join(err, archive.Close())
-}
-
-func filesOf(ctx context.Context, dir string) ([]zip.File, error) {
-	list := exec.CommandContext(ctx, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-	list.Dir = dir
-	out, err := list.Output()
-	if err != nil {
-		return nil, fmt.Errorf("git ls-files: %w", err)
-	}
-	var files []zip.File
-	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
-		f := file{name, filepath.Join(dir, filepath.FromSlash(name))}
-		if _, err := f.Lstat(); errors.Is(err, fs.ErrNotExist) {
-			continue // deleted, but not committed
-		} else if err != nil {
-			return nil, err
-		}
-		files = append(files, f)
-	}
-	return files, nil
 }
 
 // file is a [zip.File].
