@@ -63,6 +63,9 @@ func (q local) putting() int { return q.Stats().PutWaiting }
 
 type remote struct{ *natsqueue.Queue[int] }
 
+func (q remote) Put(ctx context.Context, item int) error    { return q.Queue.Put(ctx, item) }
+func (q remote) TryPut(ctx context.Context, item int) error { return q.Queue.TryPut(ctx, item) }
+
 func (q remote) Get(ctx context.Context) (int, func() error, error) {
 	task, err := q.Queue.Get(ctx)
 	if err != nil {
@@ -84,7 +87,7 @@ func onBoth(t *testing.T, capacity int, test func(t *testing.T, q common)) {
 	t.Run("local", func(t *testing.T) { test(t, local{queue.New[int](capacity)}) })
 	t.Run("remote", func(t *testing.T) {
 		t.Parallel()
-		test(t, remote{open(t, newName(t), natsqueue.WithCapacity(capacity), natsqueue.WithAckWait(time.Hour))})
+		test(t, remote{open(t, newName(t), natsqueue.WithCapacity(capacity), natsqueue.WithAckWait(time.Hour), natsqueue.WithPrefetch(0))})
 	})
 }
 

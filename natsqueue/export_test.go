@@ -1,12 +1,17 @@
 package natsqueue
 
-import "context"
+import (
+	"context"
+
+	"github.com/nats-io/nats.go"
+)
 
 // The two halves of Get, for tests of what happens between them.
 
-func (q *Queue[T]) Want()                                       { q.want() }
-func (q *Queue[T]) Await(ctx context.Context) (*Task[T], error) { return q.await(ctx) }
-func (q *Queue[T]) Ready() int                                  { return q.ready.Len() }
+type Claim = claim
+
+func (q *Queue[T]) Claim() Claim                                         { return q.claim() }
+func (q *Queue[T]) Await(ctx context.Context, c Claim) (*Task[T], error) { return q.await(ctx, c) }
 
 // CloseLine makes the line for room one in which somebody waits for a turn.
 func (q *Queue[T]) CloseLine() { q.line.refused(q.line.join()) }
@@ -17,3 +22,6 @@ func (q *Queue[T]) InLine() int {
 	defer q.line.mu.Unlock()
 	return q.line.trying + len(q.line.waiting)
 }
+
+// Message returns the message of a task.
+func (t *Task[T]) Message() *nats.Msg { return t.msg }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/boundq/queue"
@@ -17,96 +18,253 @@ import (
 const (
 	pullTime  = 5 * time.Second        // how long the server keeps a pull request
 	watchTime = 500 * time.Millisecond // how often watch looks for pull requests that were lost
-	retryTime = 2 * time.Second        // when a message comes again that could not be rejected
+	retryTime = 2 * time.Second        // when a message is redelivered that could not be rejected
+	pullBytes = 8 << 20                // bytes that one pull request may bring; the server cuts a connection at 64 MiB
 )
 
-// Get takes the oldest item. If there is none, it waits for one. The item is
-// the caller's until it calls [Task.Done], [Task.Retry] or [Task.Reject]; if it
-// doesn't in the time to acknowledge (see [WithAckWait]), the item is given to
-// another.
+// Get removes the oldest item and returns it as a task. It blocks until there is
+// one. The item is the caller's until [Task.Done], [Task.Retry] or [Task.Reject]
+// is called; if none is within the ack wait (see [WithAckWait]), the server
+// redelivers the item.
 //
-// It returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is shut
+// Get returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is shut
 // down and every item in it is done, [ErrClosed] if the handle is closed, and
-// the connection's error if that is closed for good. If somebody deletes the
-// stream or its consumer, it returns an error that wraps one of
-// [jetstream.ErrStreamNotFound], [jetstream.ErrConsumerNotFound] and
-// [jetstream.ErrConsumerDeleted], and this handle gets nothing any more, even if
-// they are made anew. If a message that the codec can't read could not be moved
-// to the dead-letter stream, it returns the error that this met; the message
-// comes again some seconds later, so that Get can be called again for those
-// behind it. An item that arrives as ctx ends is either returned or handed back
-// at once.
+// [nats.ErrConnectionClosed] if the connection is closed for good. These errors
+// are final for the handle, and so is an error that wraps
+// [nats.ErrPermissionViolation], and, if the stream or its consumer is deleted,
+// [jetstream.ErrStreamNotFound], [jetstream.ErrConsumerNotFound] or
+// [jetstream.ErrConsumerDeleted].
+//
+// A message that the codec can't decode, or that was delivered more often than
+// [WithMaxDeliveries] allows, is rejected. If that fails, Get returns
+// the error; the message is redelivered some seconds later, and Get can be called
+// again for the items behind it. An item that arrives as ctx ends is either
+// returned or handed back at once.
 func (q *Queue[T]) Get(ctx context.Context) (*Task[T], error) {
-	if err := ctx.Err(); err != nil {
+	ctx, err := enter(ctx)
+	if err != nil {
 		return nil, err
 	}
-	q.want()
-	return q.await(ctx)
+	return q.await(ctx, q.claim())
+}
+
+// TryGet is [Queue.Get] without waiting for an item: it returns
+// [queue.ErrEmpty] if the server has none to give out at that moment. It still
+// waits for the server's answer.
+func (q *Queue[T]) TryGet(ctx context.Context) (*Task[T], error) {
+	ctx, err := enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		msg, err := q.intake.tryClaim()
+		if err == nil && msg == nil {
+			msg, err = q.fetch(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if t, err := q.task(ctx, msg); t != nil || err != nil {
+			return t, err
+		}
+	}
+}
+
+// fetch asks for one message, and does not wait if there is none.
+func (q *Queue[T]) fetch(ctx context.Context) (msg *nats.Msg, err error) {
+	err = q.link.call(ctx, func(ctx context.Context) error {
+		var gaveUp bool
+		var mu sync.Mutex
+		came := make(chan *nats.Msg, 1)
+		inbox, err := q.nc.Subscribe(q.nc.NewInbox(), func(msg *nats.Msg) {
+			mu.Lock()
+			defer mu.Unlock()
+			if gaveUp && !isStatus(msg) {
+				q.intake.arrive(msg, false)
+			} else if !gaveUp {
+				select {
+				case came <- msg:
+				default: // the end of a request that was answered
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+		defer func() { _ = inbox.Drain() }()
+		if err := q.nc.PublishRequest(q.pulls, inbox.Subject, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
+			return err
+		}
+		select {
+		case msg = <-came:
+		case <-ctx.Done():
+			mu.Lock()
+			defer mu.Unlock()
+			gaveUp = true
+			select {
+			case msg = <-came:
+			default:
+				return ctx.Err()
+			}
+		}
+		if !isStatus(msg) {
+			return nil
+		}
+		switch status := msg.Header.Get("Status"); status {
+		case "404", "408":
+			if err := q.look(false); err != nil {
+				return err
+			}
+			return q.orEmpty()
+		case "503": // no leader, or no consumer
+			if err := q.look(true); err != nil {
+				return err
+			}
+			return nats.ErrNoResponders
+		default:
+			return fmt.Errorf("natsqueue: get: %s %s", status, msg.Header.Get("Description"))
+		}
+	})
+	return msg, err
+}
+
+// orEmpty returns why no more messages come, or that none has come.
+func (q *Queue[T]) orEmpty() error {
+	if err := q.intake.why(); err != nil {
+		return err
+	}
+	return queue.ErrEmpty
+}
+
+// claim takes a place among the calls that wait for a message.
+func (q *Queue[T]) claim() claim {
+	c, isReady := q.intake.claim()
+	if !isReady && q.shutdown.Load() {
+		signal(q.kick) // it may wait for nothing
+	}
+	return c
 }
 
 // errNotRejected is the error of a message that can be neither decoded nor, for
 // now, rejected. It was handed back.
-var errNotRejected = errors.New("natsqueue: reject a message that can't be decoded")
+var errNotRejected = errors.New("natsqueue: reject a message that can't be processed")
 
-// await waits for an item that was asked for by want.
-func (q *Queue[T]) await(ctx context.Context) (*Task[T], error) {
+// await waits for the item of a claim.
+func (q *Queue[T]) await(ctx context.Context, c claim) (*Task[T], error) {
 	for {
-		msg, err := q.ready.Get(ctx)
+		msg, err := q.intake.await(ctx, c)
 		if err != nil {
-			q.giveUp()
-			if errors.Is(err, queue.ErrShutdown) {
-				err = q.why()
-			}
 			return nil, err
 		}
-		t := &Task[T]{q: q, msg: msg}
-		if err = q.codec.Unmarshal(msg.Data, &t.Item); err == nil {
-			return t, nil
+		if t, err := q.task(ctx, msg); t != nil || err != nil {
+			return t, err
 		}
-		if err := t.Reject(ctx, "can't be decoded: "+err.Error()); err != nil {
-			q.handBack(msg, retryTime)
-			return nil, fmt.Errorf("%w: %w", errNotRejected, err)
-		}
-		q.want()
+		c = q.claim()
 	}
 }
 
-// An intake is the receiving half of a handle: it asks the server for as many
-// messages as there are callers that wait, and hands them over.
-//
-// Pull requests are its own, and not those of package jetstream, because of what
-// happens when a caller gives up. There the request's inbox goes with it, and a
-// message on its way there is swallowed: it comes again only when its time to
-// acknowledge is over. Here one inbox serves all requests, for as long as the
-// handle is open. A message that nobody waits for any more is handed back at
-// once.
-//
-// Invariants, while mu is not held:
-//
-//	each caller in Get or Tasks is counted in wanted, or has a message in ready or in hand
-//	wanted > 0 implies asked > 0 or returning > 0 or lost or cause != nil
-type intake struct {
-	mu        sync.Mutex
-	wanted    int                    // callers that no message has come for
-	asked     int                    // messages that were asked for and have not come
-	askedAt   time.Time              // when the last request was sent
-	lost      bool                   // requests were lost, or could not be sent; watch renews them
-	returning int                    // messages that are being handed back
-	inbox     *nats.Subscription     // where messages come
-	ready     queue.Queue[*nats.Msg] // messages for callers that wait; shut down when none will come
-	cause     error                  // why none will come
-	hungUp    bool                   // nothing is started any more
-	pull      string                 // the subject of pull requests
+// task decodes a message. One that can't be decoded, or was delivered too often,
+// is rejected, and one that came too early is handed back: neither is a task, nor
+// an error.
+func (q *Queue[T]) task(ctx context.Context, msg *nats.Msg) (*Task[T], error) {
+	t := &Task[T]{q: q, msg: msg}
+	err := q.codec.Unmarshal(msg.Data, &t.Item)
+	reason := ""
+	switch n := t.Deliveries(); {
+	case err != nil:
+		reason = "can't be decoded: " + err.Error()
+	case q.maxDeliveries > 0 && n > q.maxDeliveries:
+		reason = fmt.Sprintf("delivered %d times without success", n-1)
+	default:
+		if d := t.early(); d > 0 {
+			q.handBack(msg, d)
+			return nil, nil
+		}
+		return t, nil
+	}
+	if err := t.Reject(ctx, reason); err != nil {
+		q.handBack(msg, retryTime)
+		return nil, fmt.Errorf("%w: %w", errNotRejected, err)
+	}
+	return nil, nil
+}
 
-	events    chan *nats.Msg // what the server tells about the stream and the consumer
+// early returns how long it is until the item may be given to a worker.
+func (t *Task[T]) early() time.Duration {
+	at, err := time.Parse(time.RFC3339Nano, t.msg.Header.Get(notBeforeHeader))
+	if err != nil {
+		return 0
+	}
+	return time.Until(at)
+}
+
+// A receiver is the side of an intake that faces the server: where messages
+// come, and what the server tells about the stream and the consumer.
+type receiver struct {
+	pulls     string // the subject of pull requests
+	limits    atomic.Pointer[pullLimits]
+	inbox     *nats.Subscription // where messages come; of the intake's mu
+	events    chan *nats.Msg     // what the server tells
 	advisory  []*nats.Subscription
 	connected chan nats.Status
+	kick      chan struct{} // makes watch look at the stream soon
+}
+
+// pullLimits are those that the consumer's configuration sets to one request.
+type pullLimits struct {
+	batch   int // 0 is no limit
+	expires time.Duration
+	bytes   int
+}
+
+func limitsOf(c jetstream.ConsumerConfig) *pullLimits {
+	return &pullLimits{batch: c.MaxRequestBatch, expires: c.MaxRequestExpires, bytes: c.MaxRequestMaxBytes}
+}
+
+// expiry returns how long the server is to keep a request.
+func (l *pullLimits) expiry() time.Duration {
+	if l.expires > 0 {
+		return min(pullTime, l.expires)
+	}
+	return pullTime
+}
+
+// request returns a pull request for up to n messages, and for how many it is.
+func (l *pullLimits) request(n int, maxPayload int64) (body []byte, batch int) {
+	if l.batch > 0 {
+		n = min(n, l.batch)
+	}
+	bytes := max(pullBytes, 2*int(maxPayload))
+	if l.bytes > 0 {
+		bytes = min(bytes, l.bytes)
+	}
+	return []byte(`{"batch":` + strconv.Itoa(n) + `,"max_bytes":` + strconv.Itoa(bytes) +
+		`,"expires":` + strconv.FormatInt(int64(l.expiry()), 10) + `}`), n
+}
+
+// pull sends pull requests for n messages. The intake's mu is held.
+func (q *Queue[T]) pull(n int) error {
+	if !q.nc.IsConnected() {
+		return nats.ErrDisconnected
+	}
+	limits := q.limits.Load()
+	for n > 0 {
+		body, batch := limits.request(n, q.nc.MaxPayload())
+		if err := q.nc.PublishRequest(q.pulls, q.inbox.Subject, body); err != nil {
+			return err
+		}
+		n -= batch
+	}
+	return nil
 }
 
 // listen starts the intake.
 func (q *Queue[T]) listen() (err error) {
-	q.pull = apiPrefix(q.js) + "CONSUMER.MSG.NEXT." + q.name + "." + consumerName
+	q.pulls = apiPrefix(q.js) + "CONSUMER.MSG.NEXT." + q.name + "." + consumerName
 	q.events = make(chan *nats.Msg, 64)
+	if q.replies, err = newMux(q.nc, func(*nats.Msg) {}); err != nil {
+		return err
+	}
 	if q.inbox, err = q.nc.Subscribe(q.nc.NewInbox(), q.receive); err != nil {
 		return err
 	}
@@ -118,20 +276,20 @@ func (q *Queue[T]) listen() (err error) {
 		q.advisory = append(q.advisory, sub)
 	}
 	q.connected = q.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
-	q.workers.Go(q.watch)
+	q.link.work.Go(q.watch)
 	return nil
 }
 
-// hangUp ends the intake. It waits until the server has stopped to send, and
-// what it sent before is on its way back.
+// hangUp ends the intake. It waits until the server has stopped to send, and the
+// messages that it sent before are on their way back.
 func (q *Queue[T]) hangUp() {
 	q.nc.RemoveStatusListener(q.connected)
 	for _, sub := range q.advisory {
 		_ = sub.Unsubscribe()
 	}
-	q.mu.Lock()
+	q.intake.mu.Lock()
 	inbox := q.inbox
-	q.mu.Unlock()
+	q.intake.mu.Unlock()
 	drained := make(chan struct{})
 	inbox.SetClosedHandler(func(string) { close(drained) })
 	if inbox.Drain() == nil && q.nc.IsConnected() {
@@ -140,144 +298,83 @@ func (q *Queue[T]) hangUp() {
 		case <-time.After(attemptTime):
 		}
 	}
-	q.mu.Lock()
-	q.hungUp = true
-	q.mu.Unlock()
+	q.intake.close()
 }
 
-// want counts a caller that waits for a message, and asks the server for one.
-func (q *Queue[T]) want() {
-	q.mu.Lock()
-	q.wanted++
-	q.ask()
-	q.mu.Unlock()
-	if q.shutdown.Load() {
-		signal(q.kick) // it may wait for nothing
-	}
-}
-
-// giveUp counts a caller out. If a message has come for it, another one that
-// waits gets it, or else the queue.
-func (q *Queue[T]) giveUp() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.wanted > 0 {
-		q.wanted--
-	} else if msg, err := q.ready.TryGet(); err == nil {
-		q.sendBack(msg)
-	}
-}
-
-// ask sends a pull request for all callers that wait, if none is under way: so
-// that many callers share a request when messages come fast. Nor does it while a
-// message is being handed back, so that this one comes before newer ones. mu
-// must be held.
-func (q *Queue[T]) ask() {
-	if q.wanted == 0 || q.asked > 0 || q.returning > 0 || q.lost {
-		return
-	}
-	request := `{"batch":` + strconv.Itoa(q.wanted) + `,"expires":` + strconv.FormatInt(int64(pullTime), 10) + `}`
-	if !q.nc.IsConnected() || q.nc.PublishRequest(q.pull, q.inbox.Subject, []byte(request)) != nil {
-		q.lost = true
-		return
-	}
-	q.asked = q.wanted
-	q.askedAt = time.Now()
-}
+// isStatus reports whether a message is no item but the end of a pull request.
+func isStatus(msg *nats.Msg) bool { return msg.Header.Get("Status") != "" && len(msg.Data) == 0 }
 
 // receive takes what comes to an inbox: a message, or the end of a request.
 func (q *Queue[T]) receive(msg *nats.Msg) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.intake.mu.Lock()
 	current := msg.Sub == q.inbox
-	if status := msg.Header.Get("Status"); status != "" && len(msg.Data) == 0 {
-		if !current {
-			return
-		}
-		unanswered, err := strconv.Atoi(msg.Header.Get("Nats-Pending-Messages"))
-		if err != nil { // not the end of one request, but of all: the leader changed, nobody there, ...
-			q.lost = true
-			if strings.EqualFold(msg.Header.Get("Description"), "consumer deleted") {
-				q.endLocked(jetstream.ErrConsumerDeleted)
-			}
-			return
-		}
-		q.asked = max(q.asked-unanswered, 0)
-		q.ask()
+	q.intake.mu.Unlock()
+	if !isStatus(msg) {
+		q.intake.arrive(msg, current)
 		return
 	}
-	if current {
-		q.asked = max(q.asked-1, 0)
-	}
-	if q.wanted > 0 && q.ready.TryPut(msg) == nil {
-		q.wanted--
-	} else {
-		q.sendBack(msg)
-	}
-	q.ask()
-}
-
-// sendBack hands a message back to the queue. mu must be held.
-func (q *Queue[T]) sendBack(msg *nats.Msg) {
-	if q.hungUp {
-		_ = q.nc.Publish(msg.Reply, nak(0))
+	if !current {
 		return
 	}
-	q.returning++
-	q.workers.Go(func() {
-		q.handBack(msg, 0)
-		q.mu.Lock()
-		defer q.mu.Unlock()
-		q.returning--
-		q.ask()
-	})
+	text := msg.Header.Get("Description")
+	if n, err := strconv.Atoi(msg.Header.Get("Nats-Pending-Messages")); err == nil {
+		if limits := q.limits.Load(); limits.bytes > 0 && n > 0 && strings.EqualFold(text, "message size exceeds maxbytes") &&
+			strconv.Itoa(limits.bytes) == msg.Header.Get("Nats-Pending-Bytes") {
+			q.intake.end(fmt.Errorf("natsqueue: the next item is larger than the consumer's max_bytes of %d", limits.bytes))
+			return
+		}
+		q.intake.unanswered(n)
+		return
+	}
+	// Not the end of one request, but of all: the leader changed, nobody is there, or the request was refused.
+	switch {
+	case strings.EqualFold(text, "consumer deleted"):
+		q.intake.end(jetstream.ErrConsumerDeleted)
+	case strings.HasPrefix(text, "Exceeded "):
+		// An operator has changed the configuration: read it again before the next request.
+		q.intake.lose(fmt.Errorf("natsqueue: the server refused a pull request: %s", text))
+	default:
+		q.intake.lose(nil)
+	}
 }
 
-// handBack asks the server to give a message to another after delay, and waits a
-// little for the answer; if none comes, the message's time to acknowledge will pass.
+// handBack asks the server to redeliver a message after delay, and waits a
+// little for the answer; if none comes, the message's ack wait will pass.
 func (q *Queue[T]) handBack(msg *nats.Msg, delay time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
 	defer cancel()
 	_, _ = q.nc.RequestWithContext(ctx, msg.Reply, nak(delay))
 }
 
-// renew asks anew for all that is wanted, at a new inbox: what still comes to
+// renew asks again for all that is wanted, at a new inbox: what still comes to
 // the old one is taken, but no longer counted.
 func (q *Queue[T]) renew() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.isClosed() || !q.nc.IsConnected() {
-		return
-	}
-	inbox, err := q.nc.Subscribe(q.nc.NewInbox(), q.receive)
-	if err != nil {
-		return
-	}
-	_ = q.inbox.Drain()
-	q.inbox = inbox
-	q.asked = 0
-	q.lost = false
-	q.ask()
+	q.intake.renew(func() error {
+		if !q.nc.IsConnected() {
+			return nats.ErrDisconnected
+		}
+		inbox, err := q.nc.Subscribe(q.nc.NewInbox(), q.receive)
+		if err != nil {
+			return err
+		}
+		_ = q.inbox.Drain()
+		q.inbox = inbox
+		return nil
+	})
 }
 
-// overdue reports whether the requests were lost, or should have ended.
-func (q *Queue[T]) overdue() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.lost || q.asked > 0 && time.Since(q.askedAt) > pullTime+time.Second
-}
-
-// watch renews requests that the server has lost, and ends the intake when the
-// queue is shut down and empty. The server tells of both, but may not be heard.
+// watch renews requests that the server has lost, keeps alive what was fetched
+// ahead, and ends the intake when the queue is shut down and empty. The server
+// tells of shutdowns and new leaders, but may not be heard.
 func (q *Queue[T]) watch() {
 	timer := time.NewTimer(watchTime)
 	defer timer.Stop()
 	var wait backoff
-	looked := time.Now()
+	looked, extended := time.Now(), time.Now()
 	for {
 		look, overdue := false, false
 		select {
-		case <-q.closed:
+		case <-q.link.life.Done():
 			return
 		case event := <-q.events:
 			if strings.HasPrefix(event.Subject, leaderElected) {
@@ -286,58 +383,87 @@ func (q *Queue[T]) watch() {
 			look = true
 		case status, ok := <-q.connected:
 			if !ok || status == nats.CLOSED {
-				q.end(nats.ErrConnectionClosed)
+				q.intake.end(nats.ErrConnectionClosed)
 				return
 			}
+			q.link.reconnected()
 			q.renew()
 			look = true
 		case <-q.kick:
-			wait = 0 // and look in a moment, unless somebody asks again first: then items still come
+			wait = 0 // and look in a moment, unless another call asks first: then items still come
 		case <-timer.C:
-			look = q.waits() && (q.shutdown.Load() || time.Since(looked) > pullTime)
-			if overdue = q.overdue(); overdue {
-				q.renew()
+			look = q.intake.isWaiting() && (q.shutdown.Load() || time.Since(looked) > pullTime)
+			if overdue = q.intake.overdue(q.limits.Load().expiry() + time.Second); overdue {
 				look = true
+			}
+		}
+		if time.Since(extended) > q.ackWait/4 {
+			extended = time.Now()
+			for _, msg := range q.intake.fetchedAhead() {
+				_ = msg.Respond(progress)
 			}
 		}
 		if look {
 			looked = time.Now()
-			q.look(overdue)
+			before := q.nc.LastError()
+			_ = q.look(overdue)
+			if overdue {
+				q.renew()
+				q.flush(before)
+			}
 		}
-		next := watchTime
-		if q.shutdown.Load() && q.waits() {
-			next = wait.next(4 * pollTime)
+		next := min(watchTime, q.ackWait/4)
+		if q.shutdown.Load() && q.intake.isWaiting() {
+			next = min(next, wait.next(4*pollTime))
 		}
 		timer.Reset(next)
 	}
 }
 
-// waits reports whether callers wait for messages.
-func (q *Queue[T]) waits() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.wanted > 0 && q.cause == nil
+// flush waits until the server has read the requests that were sent, and ends
+// the intake if it refused one for want of a permission.
+func (q *Queue[T]) flush(before error) {
+	ctx, cancel := context.WithTimeout(q.link.life, attemptTime)
+	defer cancel()
+	if q.nc.FlushWithContext(ctx) != nil {
+		return
+	}
+	if refusal := q.link.refusal(before); refusal != nil {
+		q.intake.end(refusal)
+	}
 }
 
 // look asks the server whether the queue is shut down, and whether it is empty;
-// and, if requests were not answered, whether the consumer is there: that it was
-// deleted is told to those alone who wait at that moment.
-func (q *Queue[T]) look(unanswered bool) {
-	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
+// and, if requests were not answered, whether the consumer is there and what its
+// limits are: that it was deleted is told to those alone that wait at that moment.
+func (q *Queue[T]) look(unanswered bool) error {
+	before := q.nc.LastError()
+	ctx, cancel := context.WithTimeout(q.link.life, attemptTime)
 	defer cancel()
 	info, err := q.stream.Info(ctx)
 	if err == nil && unanswered {
-		_, err = q.consumer.Info(ctx)
+		var consumer *jetstream.ConsumerInfo
+		if consumer, err = q.consumer.Info(ctx); err == nil {
+			q.limits.Store(limitsOf(consumer.Config))
+		}
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
-		q.end(fmt.Errorf("natsqueue: %w", err))
+		q.intake.end(fmt.Errorf("natsqueue: %w", err))
+	case errors.Is(err, context.DeadlineExceeded):
+		if refusal := q.link.refusal(before); refusal != nil {
+			q.intake.end(refusal)
+		} else {
+			q.link.suspect()
+			q.link.suspect() // the request for messages was not answered either
+		}
 	case info != nil && isShutdown(info):
 		q.shutdown.Store(true)
 		if info.State.Msgs == 0 {
-			q.end(queue.ErrShutdown)
+			q.intake.end(queue.ErrShutdown)
 		}
 	}
+	return err
 }
 
 // noticeShutdown notes that the queue was found to be shut down.
@@ -345,26 +471,4 @@ func (q *Queue[T]) noticeShutdown() {
 	if !q.shutdown.Swap(true) {
 		signal(q.kick)
 	}
-}
-
-// end releases all callers that wait, and all that will, because of err.
-func (q *Queue[T]) end(err error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.endLocked(err)
-}
-
-// endLocked is end; mu must be held.
-func (q *Queue[T]) endLocked(err error) {
-	if q.cause == nil || errors.Is(err, ErrClosed) {
-		q.cause = err
-	}
-	q.ready.Shutdown(false)
-}
-
-// why returns why no more messages come.
-func (q *Queue[T]) why() error {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.cause
 }

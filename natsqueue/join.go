@@ -2,37 +2,112 @@ package natsqueue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Join waits until no item is unfinished: each one that was put, by whomever,
-// has been marked done or rejected, by whomever, or was dropped by
-// Shutdown(true). It asks the server again and again, at last some four times a
-// second: a moment without items that ends before it asks is not seen.
+const joinPoll = time.Second // most between two looks of a handle's Joins
+
+// Join blocks until no item is unfinished: until each item that was put, in any
+// process, was marked done or rejected, or was dropped by Shutdown(true). It polls
+// the server, backing off to once a second for all Joins of a handle together, so
+// it can miss a moment at which the queue is empty only briefly.
 //
-// It returns ctx.Err() if ctx is done, [ErrClosed] if the handle is closed, and
-// an error if the stream was deleted. A shutdown does not end it.
+// It returns ctx.Err() if ctx is done, [ErrClosed] if the handle is closed, and an
+// error if the stream was deleted or the server refuses to tell. A shutdown does
+// not end it.
 func (q *Queue[T]) Join(ctx context.Context) error {
-	for wait := backoff(0); ; {
-		if err := ctx.Err(); err != nil {
-			return err
+	ctx, err := enter(ctx)
+	if err != nil {
+		return err
+	}
+	return q.joiners.join(ctx, q.link, func() (empty bool, err error) {
+		info, err := q.info(q.link.life)
+		return err == nil && info.State.Msgs == 0, err
+	})
+}
+
+// Joiners are the calls of Join of one handle. One of them asks for all: each
+// answer counts for those that had come before it was asked for.
+type joiners struct {
+	mu     sync.Mutex
+	calls  []chan error // each takes the result of one call
+	came   chan struct{}
+	polled bool // a goroutine polls for calls
+}
+
+// join waits until poll says that the queue is empty.
+func (j *joiners) join(ctx context.Context, l *link, poll func() (empty bool, err error)) error {
+	if l.life.Err() != nil {
+		return ErrClosed
+	}
+	call := make(chan error, 1)
+	j.mu.Lock()
+	j.calls = append(j.calls, call)
+	if j.came == nil {
+		j.came = make(chan struct{}, 1)
+	}
+	signal(j.came)
+	if !j.polled {
+		j.polled = true
+		l.work.Go(func() { j.poll(l.life, poll) })
+	}
+	j.mu.Unlock()
+	select {
+	case err := <-call:
+		return err
+	case <-ctx.Done():
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.calls = slices.DeleteFunc(j.calls, func(c chan error) bool { return c == call })
+		return ended(ctx, l.trouble())
+	case <-l.life.Done():
+		return ErrClosed
+	}
+}
+
+// poll polls until no call is left.
+func (j *joiners) poll(life context.Context, poll func() (empty bool, err error)) {
+	var wait backoff
+	for {
+		j.mu.Lock()
+		n := len(j.calls)
+		if n == 0 || life.Err() != nil {
+			j.polled = false
+			j.mu.Unlock()
+			return
 		}
-		info, err := q.info(ctx)
-		if err != nil {
-			return err
+		asking := slices.Clone(j.calls)
+		select {
+		case <-j.came:
+		default:
 		}
-		if info.State.Msgs == 0 {
-			return nil
+		j.mu.Unlock()
+		empty, err := poll()
+		if empty || err != nil {
+			j.mu.Lock()
+			j.calls = slices.DeleteFunc(j.calls, func(c chan error) bool { return slices.Contains(asking, c) })
+			j.mu.Unlock()
+			for _, c := range asking {
+				c <- err
+			}
+			wait = 0
+			continue
 		}
-		if err := q.sleep(ctx, wait.next(4*pollTime)); err != nil {
-			return err
+		timer := time.NewTimer(wait.next(joinPoll))
+		select {
+		case <-timer.C:
+		case <-j.came:
+		case <-life.Done():
 		}
+		timer.Stop()
 	}
 }
 
@@ -56,6 +131,10 @@ func (q *Queue[T]) Join(ctx context.Context) error {
 // O(n), where n is the number of items that wait, and items that are being
 // worked on, or that wait for the delay of a [Task.Retry], stay unfinished.
 func (q *Queue[T]) Shutdown(ctx context.Context, immediate bool) error {
+	ctx, err := enter(ctx)
+	if err != nil {
+		return err
+	}
 	if immediate {
 		if err := q.drop(ctx); err != nil {
 			return err
@@ -88,28 +167,24 @@ func (q *Queue[T]) drop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = q.persist(ctx, func(ctx context.Context) error { return q.stream.Purge(ctx) })
+	err = q.link.persist(ctx, func(ctx context.Context) error { return q.stream.Purge(ctx) })
 	if isSealed(err) {
 		return q.acknowledgeAll(ctx)
 	}
 	return err
 }
 
-// isSealed reports whether a purge was refused because the stream is sealed; it
-// has a code of its own only if it was when the request came.
-func isSealed(err error) bool {
-	var api *jetstream.APIError
-	return errorCode(err) == errSealed || errors.As(err, &api) && api.ErrorCode == 10051 && api.Description == "sealed stream"
-}
-
 // acknowledgeAll takes out of a sealed queue all messages that wait. It asks for
 // them at an inbox that is drained at the end: what is still on its way there
 // when an attempt ends is acknowledged too, and the next attempt goes on.
 func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
-	const batch = 256
+	batch := 256
+	if limit := q.limits.Load().batch; limit > 0 {
+		batch = min(batch, limit)
+	}
 	config := q.consumer.CachedInfo().Config
 	config.MaxAckPending = -1 // else there would be nothing to fetch while the workers have their fill
-	return q.persist(ctx, func(ctx context.Context) error {
+	return q.link.persist(ctx, func(ctx context.Context) error {
 		if _, err := q.stream.UpdateConsumer(ctx, config); err != nil {
 			return err
 		}
@@ -130,7 +205,7 @@ func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
 		defer func() { _ = inbox.Drain() }()
 		request := []byte(`{"batch":` + strconv.Itoa(batch) + `,"no_wait":true}`)
 		for n := batch; n == batch; {
-			if err := q.nc.PublishRequest(q.pull, inbox.Subject, request); err != nil {
+			if err := q.nc.PublishRequest(q.pulls, inbox.Subject, request); err != nil {
 				return err
 			}
 			n = 0
@@ -152,11 +227,7 @@ func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
 	})
 }
 
-// errStillWaits is that of a queue that was emptied, but not of all: a replica
-// may hand out a message a little after another has stored it.
-var errStillWaits = errors.New("natsqueue: there are still items that wait")
-
-// allInHand returns errStillWaits if there are more messages than in the hands
+// allInHand returns errQueued if there are more messages than in the hands
 // of workers.
 func (q *Queue[T]) allInHand(ctx context.Context) error {
 	stream, err := q.stream.Info(ctx)
@@ -168,14 +239,10 @@ func (q *Queue[T]) allInHand(ctx context.Context) error {
 		return err
 	}
 	if stream.State.Msgs > uint64(consumer.NumAckPending) {
-		return errStillWaits
+		return errQueued
 	}
 	return nil
 }
-
-// errOvertaken is an update's that somebody sealed the stream before: what it
-// made of the configuration that it had read would unseal it.
-var errOvertaken = errors.New("natsqueue: somebody else shut down at the same time")
 
 // update changes the configuration of the stream. The server has no way to make
 // it one step with the reading. Who is overtaken by another shutdown reads it
@@ -183,7 +250,7 @@ var errOvertaken = errors.New("natsqueue: somebody else shut down at the same ti
 // doesn't like.
 func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConfig)) error {
 	again := 16
-	return q.call(ctx, func(ctx context.Context) error {
+	return q.link.call(ctx, func(ctx context.Context) error {
 		info, err := q.stream.Info(ctx)
 		if err != nil {
 			return fmt.Errorf("natsqueue: shut down: %w", err)
@@ -191,7 +258,7 @@ func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConf
 		config := info.Config
 		change(&config)
 		_, err = q.js.UpdateStream(ctx, config)
-		if errorCode(err) == errInvalidConfig && !info.Config.Sealed && again > 0 {
+		if errorCode(err) == codeInvalidConfig && !info.Config.Sealed && again > 0 {
 			again--
 			return fmt.Errorf("%w: %w", errOvertaken, err)
 		}
@@ -201,7 +268,7 @@ func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConf
 
 // info returns what the server says of the stream.
 func (q *Queue[T]) info(ctx context.Context) (info *jetstream.StreamInfo, err error) {
-	err = q.call(ctx, func(ctx context.Context) error {
+	err = q.link.call(ctx, func(ctx context.Context) error {
 		info, err = q.stream.Info(ctx)
 		return err
 	})

@@ -21,6 +21,17 @@ type config struct {
 	replicas    int
 	memory      bool
 	codec       Codec
+
+	maxBytes   int64
+	placement  *jetstream.Placement
+	duplicates time.Duration
+	deadCount  int
+	deadAge    time.Duration
+
+	// Of the handle, and not of the queue.
+	maxDeliveries int
+	backoff       func(deliveries int) time.Duration
+	prefetch      int // -1 if it was not asked for
 }
 
 // WithCapacity bounds the queue to n items that are not done: those that wait
@@ -51,15 +62,117 @@ func WithAckWait(d time.Duration) Option {
 	}
 }
 
-// WithMaxInFlight bounds how many items may be worked on at the same time, by
-// all processes together. Without it there is no bound. Open fails if n is zero
-// or less.
+// WithMaxInFlight bounds how many items may be in progress at the same time, in
+// all processes together. Items that wait for the delay of [Task.Retry],
+// [PutDelay] or [WithBackoff] count as in progress: n of them stop the queue until
+// a delay is over. Without it there is no bound. Open fails if n is zero or less.
 func WithMaxInFlight(n int) Option {
 	return func(c *config) error {
 		c.maxInFlight = n
 		return positive("number of items in flight", n)
 	}
 }
+
+// WithMaxBytes bounds the queue to n bytes of messages that are not done, as the
+// server counts them: with their headers and some bytes more each. Put blocks
+// while the queue has not room for its item. Some accounts require it. Open fails
+// if n is zero or less.
+func WithMaxBytes(n int64) Option {
+	return func(c *config) error {
+		c.maxBytes = n
+		if n <= 0 {
+			return fmt.Errorf("the number of bytes is %d and must be positive", n)
+		}
+		return nil
+	}
+}
+
+// WithPlacement stores the queue, when it is created, on servers of a cluster, or
+// that have all of the tags; an empty cluster is any.
+func WithPlacement(cluster string, tags ...string) Option {
+	return func(c *config) error {
+		c.placement = &jetstream.Placement{Cluster: cluster, Tags: tags}
+		return nil
+	}
+}
+
+// WithDuplicateWindow sets how long the server remembers the IDs of items, so that
+// one that is put again is not stored twice; 10 minutes if it is not used. Put's
+// own retries rely on it, and so does [PutID]. The server keeps the IDs in memory,
+// some hundred bytes for each item that was put within the window. Open fails if d
+// is less than a minute.
+func WithDuplicateWindow(d time.Duration) Option {
+	return func(c *config) error {
+		c.duplicates = d
+		if d < shortestWindow {
+			return fmt.Errorf("the duplicate window is %v and must be at least %v", d, shortestWindow)
+		}
+		return nil
+	}
+}
+
+const (
+	shortestWindow = time.Minute // longer than it takes to notice a dead connection
+	defaultWindow  = 10 * time.Minute
+)
+
+// WithDeadLetterLimit bounds the dead letters to count, and to those that are not
+// older than age; zero is no limit. The oldest are removed. Without it there is no
+// limit but the server's. Open fails if one of them is negative or both are zero.
+func WithDeadLetterLimit(count int, age time.Duration) Option {
+	return func(c *config) error {
+		c.deadCount, c.deadAge = count, age
+		if count < 0 || age < 0 || count == 0 && age == 0 {
+			return fmt.Errorf("the limit of dead letters is %d and %v: neither may be negative, and one must be positive", count, age)
+		}
+		return nil
+	}
+}
+
+// WithMaxDeliveries bounds how often this handle's workers are given an item: one
+// that was delivered n times, to any process, and was neither done nor rejected
+// becomes a dead letter instead. Deliveries to processes that crashed count, and so
+// do those that were handed back unseen ([Task.Deliveries]); therefore loops do not
+// fetch ahead, unless [WithPrefetch] is used too. Give all handles the same limit.
+// Without it there is none. Open fails if n is zero or less.
+func WithMaxDeliveries(n int) Option {
+	return func(c *config) error {
+		c.maxDeliveries = n
+		return positive("number of deliveries", n)
+	}
+}
+
+// WithBackoff sets how long an item is kept back whose body panicked, or whose
+// function in [Queue.Handle] failed; deliveries is how often the item was given
+// out, from 1. Without it, that is 100 ms, twice as long each time, up to a minute.
+// Open fails if backoff is nil.
+func WithBackoff(backoff func(deliveries int) time.Duration) Option {
+	return func(c *config) error {
+		c.backoff = backoff
+		if backoff == nil {
+			return errors.New("the backoff is nil")
+		}
+		return nil
+	}
+}
+
+// WithPrefetch sets how many items each loop of this handle may fetch ahead, and
+// how many may be done and unconfirmed. 0 turns both off: a loop then holds one
+// item at a time. Without it, n is 16, or 0 if the number of deliveries or of
+// items in flight is bounded. A crash may repeat up to n items that were done, and
+// adds a delivery to n that were not begun. Open fails if n is negative or more
+// than 1,000.
+func WithPrefetch(n int) Option {
+	return func(c *config) error {
+		c.prefetch = n
+		if n < 0 || n > mostPrefetch {
+			return fmt.Errorf("the number of items to fetch ahead is %d and must be from 0 to %d", n, mostPrefetch)
+		}
+		return nil
+	}
+}
+
+const mostPrefetch = 1000
 
 // WithReplicas stores the queue on n servers of a cluster, of which more than
 // half must be up: 3 survive the loss of one, 5 of two. Without it there is one.
@@ -81,7 +194,10 @@ func WithMemoryStorage() Option {
 }
 
 // WithCodec sets how items are encoded; all handles on a queue must agree on it.
-// Without it, items are JSON, by encoding/json. Open fails if codec is nil.
+// Without it, items are JSON, by encoding/json, which does not keep every value as
+// it is: unexported fields are left out, invalid UTF-8 in strings is replaced, and
+// in a field of type any numbers become float64, which is exact for integers up to
+// 2^53 only. Open fails if codec is nil.
 func WithCodec(codec Codec) Option {
 	return func(c *config) error {
 		c.codec = codec
@@ -109,89 +225,6 @@ func positive(what string, n int) error {
 		return fmt.Errorf("the %s is %d and must be positive", what, n)
 	}
 	return nil
-}
-
-func (c config) stream(name string) jetstream.StreamConfig {
-	s := jetstream.StreamConfig{
-		Name:        name,
-		Description: "A queue of package natsqueue",
-		Subjects:    []string{subjectRoot + name},
-		Retention:   jetstream.WorkQueuePolicy,
-		Discard:     jetstream.DiscardNew,
-		MaxMsgs:     -1,
-		Replicas:    max(c.replicas, 1),
-		Metadata:    map[string]string{ownerKey: "queue"},
-	}
-	if c.capacity > 0 {
-		s.MaxMsgs = int64(c.capacity)
-	}
-	if c.memory {
-		s.Storage = jetstream.MemoryStorage
-	}
-	return s
-}
-
-func (c config) deadLetters(name string, of jetstream.StreamConfig) jetstream.StreamConfig {
-	return jetstream.StreamConfig{
-		Name:        name + deadSuffix,
-		Description: "What was rejected from the queue " + name,
-		Subjects:    []string{subjectRoot + name + deadSuffix},
-		Storage:     of.Storage,
-		Replicas:    of.Replicas,
-		Metadata:    map[string]string{ownerKey: "dead letters"},
-	}
-}
-
-// consumer returns the configuration of the consumer that all workers share.
-// MaxDeliver stays unset: a message that has used up its deliveries would lie
-// in the stream for ever, take a slot and hold up Join.
-func (c config) consumer() jetstream.ConsumerConfig {
-	s := jetstream.ConsumerConfig{
-		Durable:         consumerName,
-		AckPolicy:       jetstream.AckExplicitPolicy,
-		AckWait:         30 * time.Second,
-		MaxAckPending:   -1,
-		MaxWaiting:      maxPulls,
-		SampleFrequency: "100", // a Put that waits for room listens for it; costs nothing while nobody does
-	}
-	if c.ackWait > 0 {
-		s.AckWait = c.ackWait
-	}
-	if c.maxInFlight > 0 {
-		s.MaxAckPending = c.maxInFlight
-	}
-	return s
-}
-
-func (c config) matchStream(s jetstream.StreamConfig) error {
-	switch {
-	case s.Metadata[ownerKey] != "queue":
-		return errors.New("there is a stream of this name that is not a queue")
-	case c.capacity > 0 && s.MaxMsgs != int64(c.capacity):
-		return differs("capacity", s.MaxMsgs, c.capacity)
-	case c.replicas > 0 && s.Replicas != c.replicas:
-		return differs("number of replicas", s.Replicas, c.replicas)
-	case c.memory && s.Storage != jetstream.MemoryStorage:
-		return differs("storage", s.Storage, jetstream.MemoryStorage)
-	}
-	return nil
-}
-
-func (c config) matchConsumer(s jetstream.ConsumerConfig) error {
-	switch {
-	case c.ackWait > 0 && s.AckWait != c.ackWait:
-		return differs("time to acknowledge", s.AckWait, c.ackWait)
-	case c.maxInFlight > 0 && s.MaxAckPending != c.maxInFlight:
-		return differs("number of items in flight", int64(s.MaxAckPending), c.maxInFlight)
-	}
-	return nil
-}
-
-func differs(what string, is, asked any) error {
-	if n, ok := is.(int64); ok && n < 0 {
-		return fmt.Errorf("the queue exists, and its %s has no bound, and %v was asked for", what, asked)
-	}
-	return fmt.Errorf("the queue exists, and its %s is %v, not %v", what, is, asked)
 }
 
 // backoff is the time that was waited last.

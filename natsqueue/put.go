@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/boundq/queue"
@@ -12,116 +14,250 @@ import (
 	"github.com/nats-io/nuid"
 )
 
-// Put stores an item at the end of the queue, and returns when the server has
-// it. If the queue is full, it waits for room, behind the calls that wait
-// already through this handle; only when there is room for several at once may
-// some of these swap places. The first of them asks again after 1 ms, and then
-// twice as long each time, up to 64 ms; once it has waited for a while it also
-// listens for acknowledgements, and asks at once when it hears of one. (Not at
-// first: of a busy queue the server would tell it each one.)
-//
-// It returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is or
-// becomes shut down, [ErrClosed] if the handle is closed, the codec's error,
-// and an error that wraps [nats.ErrMaxPayload] if the message is larger than
-// the server takes. Unless it is the context's or the connection's, nothing was
-// stored. If ctx ends or the connection is closed while the server is asked,
-// the item may have been stored or not.
-func (q *Queue[T]) Put(ctx context.Context, item T) error {
-	msg, err := q.encode(ctx, item)
-	if err != nil {
-		return err
-	}
-	p := q.line.join()
-	var delay time.Duration // before the next try
-	var wait backoff
-	var acks chan struct{}
-	for {
-		if err := q.line.await(ctx, q.closed, p); err != nil {
-			return err
-		}
-		if acks == nil && delay > pollTime/4 {
-			acks = make(chan struct{}, 1)
-			sub, err := q.nc.Subscribe(ackMetric+q.name+"."+consumerName, func(*nats.Msg) { signal(acks) })
-			if err != nil {
-				q.line.leave(false)
-				return err
+// A PutOption is an option of one call that puts.
+type PutOption func(*envelope) error
+
+// envelope is what a call that puts adds to its items.
+type envelope struct {
+	header nats.Header
+	id     string
+	delay  time.Duration
+}
+
+// PutHeader adds headers to the message of an item, for [Task.Header]. Names that
+// begin with "Nats-" or "Natsqueue-" are refused with an error.
+func PutHeader(header nats.Header) PutOption {
+	return func(e *envelope) error {
+		for key, values := range header {
+			if reserved(key) {
+				return fmt.Errorf("natsqueue: put: the header %s is reserved", key)
 			}
-			defer func() { _ = sub.Unsubscribe() }()
-			// and try at once: what was acknowledged before is not told
-		} else if delay > 0 {
-			if err := q.sleepUnless(ctx, delay, acks); err != nil {
-				q.line.leave(false)
-				return err
+			for _, value := range values {
+				e.header.Add(key, value)
 			}
 		}
-		err := q.publish(ctx, msg)
-		if !errors.Is(err, queue.ErrFull) {
-			q.line.leave(err == nil && delay == 0)
-			return err
-		}
-		q.line.refused(p)
-		delay = wait.next(pollTime)
+		return nil
 	}
 }
 
-// TryPut stores an item as [Queue.Put] does, but returns [queue.ErrFull] if the
-// queue is full, or if calls of Put wait for room through this handle.
-func (q *Queue[T]) TryPut(ctx context.Context, item T) error {
-	msg, err := q.encode(ctx, item)
+// PutDelay keeps an item back: it is not given to a worker before d has passed. It
+// takes a slot all the while, counts as in flight (see [WithMaxInFlight]), and does
+// not hold up the items behind it. The handle that receives it first hands it back
+// for the rest of the time, by its own clock; an item that nothing receives until
+// then is not late. The delay does not count as a delivery. It is ignored if d is
+// zero or less.
+func PutDelay(d time.Duration) PutOption {
+	return func(e *envelope) error {
+		e.delay = d
+		return nil
+	}
+}
+
+// PutID sets the message ID of an item. Another item with the same ID is not
+// stored within the duplicate window (see [WithDuplicateWindow]): its put returns
+// [ErrDuplicate], whether the first one is still in the queue or not. Without it,
+// every item has a random ID. [Queue.PutBatch] refuses it.
+func PutID(id string) PutOption {
+	return func(e *envelope) error {
+		e.id = id
+		if id == "" {
+			return errors.New("natsqueue: put: the ID is empty")
+		}
+		return nil
+	}
+}
+
+// Put stores an item at the end of the queue, and returns when the server has
+// acknowledged it. If the queue is full, Put blocks until there is room, behind
+// the calls of this handle that are blocked already.
+//
+// Put returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is shut
+// down before the item is stored, [ErrClosed] if the handle is closed,
+// [ErrDuplicate] if the ID of [PutID] was used before, the codec's error, and an
+// error that wraps [nats.ErrMaxPayload] if the message exceeds the server's
+// limit, or [nats.ErrPermissionViolation] if the user may not put. Unless it is
+// the context's, ErrClosed or the connection's, the item was not stored. If ctx
+// ends or the handle or the connection is closed while the server is asked, it
+// may have been stored or not. If the error is the context's and the server could
+// not be reached, it also wraps what the last attempt met.
+func (q *Queue[T]) Put(ctx context.Context, item T, opts ...PutOption) error {
+	ctx, err := enter(ctx)
+	if err != nil {
+		return err
+	}
+	msgs, own, err := q.encode([]T{item}, opts)
+	if err != nil {
+		return err
+	}
+	_, err = q.put(ctx, msgs, own)
+	return err
+}
+
+// TryPut is [Queue.Put] without waiting for room: it returns [queue.ErrFull] if
+// the queue is full, or if calls that put are blocked in this handle. It still
+// waits for the server's acknowledgement.
+func (q *Queue[T]) TryPut(ctx context.Context, item T, opts ...PutOption) error {
+	ctx, err := enter(ctx)
+	if err != nil {
+		return err
+	}
+	msgs, own, err := q.encode([]T{item}, opts)
 	if err != nil {
 		return err
 	}
 	if !q.line.isOpen() {
 		return queue.ErrFull
 	}
-	return q.publish(ctx, msg)
+	return q.publish(ctx, msgs[0], own)
 }
 
-// encode returns the message for an item. The identity that it gets is the same
-// over all attempts to store it: the server stores one of them. One that was
-// refused for want of room is not remembered.
-func (q *Queue[T]) encode(ctx context.Context, item T) (*nats.Msg, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// PutAfter is [Queue.Put] with [PutDelay].
+func (q *Queue[T]) PutAfter(ctx context.Context, item T, d time.Duration, opts ...PutOption) error {
+	return q.Put(ctx, item, append(opts[:len(opts):len(opts)], PutDelay(d))...)
+}
+
+// encode returns the messages for items, and whether the caller chose their ID.
+// The ID that each gets is the same over
+// all attempts to store it, so that the server stores it once. An item that was
+// refused because the queue is full is not remembered.
+func (q *Queue[T]) encode(items []T, opts []PutOption) (msgs []*nats.Msg, own bool, err error) {
+	e := envelope{header: nats.Header{}}
+	for _, opt := range opts {
+		if err := opt(&e); err != nil {
+			return nil, false, err
+		}
 	}
-	data, err := q.codec.Marshal(item)
-	if err != nil {
-		return nil, fmt.Errorf("natsqueue: encode: %w", err)
+	own = e.id != ""
+	if own && len(items) > 1 {
+		return nil, false, errors.New("natsqueue: put: one ID for several items")
 	}
-	return &nats.Msg{
-		Subject: subjectRoot + q.name,
-		Data:    data,
-		Header:  nats.Header{jetstream.MsgIDHeader: {nuid.Next()}},
-	}, nil
+	msgs = make([]*nats.Msg, len(items))
+	for i, item := range items {
+		data, err := q.codec.Marshal(item)
+		if err != nil {
+			return msgs[:i], own, fmt.Errorf("natsqueue: encode: %w", err)
+		}
+		header := make(nats.Header, len(e.header)+2)
+		for key, values := range e.header {
+			header[key] = values
+		}
+		if own {
+			header[jetstream.MsgIDHeader] = []string{e.id}
+		} else {
+			header[jetstream.MsgIDHeader] = []string{nuid.Next()}
+		}
+		if e.delay > 0 {
+			header[notBeforeHeader] = []string{time.Now().Add(e.delay).UTC().Format(time.RFC3339Nano)}
+		}
+		msgs[i] = &nats.Msg{Subject: subjectRoot + q.name + itemSuffix, Data: data, Header: header}
+	}
+	return msgs, own, nil
+}
+
+// put stores messages in order, and returns how many it stored. It is the only
+// way through the line, so that a batch waits there like a single item.
+//
+// The first call in line tries again after 1 ms, and then after twice as long
+// each time. Once it has waited for a while it listens for acknowledgements too,
+// and tries when it hears of one. (A busy queue would tell it of each one, so it
+// does not listen at first, unless the last call of this handle had to.)
+func (q *Queue[T]) put(ctx context.Context, msgs []*nats.Msg, own bool) (n int, err error) {
+	p := q.line.join()
+	var delay time.Duration // before the next attempt
+	var wait backoff
+	window := fastBatch
+	listens := false
+	begin := time.Now() // of being blocked
+	for {
+		if err := q.line.await(ctx, q.link.life.Done(), p); err != nil {
+			return n, err
+		}
+		switch {
+		case delay > 0 && !listens && (delay > pollTime/4 || q.ears.wereNeeded()):
+			if err := q.ears.listen(); err != nil {
+				q.line.leave(false)
+				return n, err
+			}
+			defer q.ears.rest()
+			listens = true // and try at once: an earlier acknowledgement is not heard of
+		case delay > 0:
+			if err := q.ears.sleep(ctx, q.link.life, delay); err != nil {
+				q.line.leave(false)
+				return n, err
+			}
+		}
+		stored, err := q.send(ctx, msgs[n:], own, &window)
+		n += stored
+		if !errors.Is(err, queue.ErrFull) {
+			if !listens && delay == 0 {
+				q.ears.wereNotNeeded()
+			}
+			q.line.leave(err == nil && delay == 0)
+			return n, err
+		}
+		if stored > 0 {
+			wait, begin = 0, time.Now()
+		}
+		window = 1
+		q.line.refused(p)
+		delay = wait.next(q.ears.limit(time.Since(begin)))
+	}
+}
+
+// send stores messages in order until the server refuses one, up to window of
+// them at a time. The window grows while all are stored: of those that are under
+// way when one is refused the server refuses the rest one by one.
+func (q *Queue[T]) send(ctx context.Context, msgs []*nats.Msg, own bool, window *int) (n int, err error) {
+	for n < len(msgs) {
+		size := 1
+		if q.fast.Load() {
+			size = chunk(msgs[n:], *window)
+		}
+		if size > 1 {
+			var stored int
+			stored, err = q.publishFast(ctx, msgs[n:n+size])
+			n += stored
+		} else if err = q.publish(ctx, msgs[n], own); err == nil {
+			n++
+		}
+		if err != nil {
+			return n, err
+		}
+		*window = min(2**window, fastBatch)
+	}
+	return n, nil
 }
 
 // publish asks the server to store a message, until it says that it did or
 // gives a reason why not.
-func (q *Queue[T]) publish(ctx context.Context, msg *nats.Msg) error {
-	return q.call(ctx, func(ctx context.Context) error {
-		_, err := q.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
-		switch {
-		case err == nil:
-			return nil
-		case isFull(err):
-			return queue.ErrFull
-		case errorCode(err) == errSealed:
-			q.noticeShutdown()
-			return queue.ErrShutdown
-		case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
-			return q.orShutdown(ctx, err)
-		case errors.Is(err, nats.ErrMaxPayload):
-			return fmt.Errorf("natsqueue: put: %w", err)
+func (q *Queue[T]) publish(ctx context.Context, msg *nats.Msg, own bool) error {
+	attempts := 0
+	return q.link.call(ctx, func(ctx context.Context) error {
+		attempts++
+		stored, err := q.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
+		if err == nil && own && stored.Duplicate && attempts == 1 {
+			return ErrDuplicate
 		}
-		return err
+		return q.stored(ctx, err)
 	})
 }
 
-// isFull reports whether a message was refused because the queue is full. The
-// code stands for all that a store may fail of; only the text tells.
-func isFull(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == 10077 && api.Description == "maximum messages exceeded"
+// stored returns what it means that the server answered a put with err.
+func (q *Queue[T]) stored(ctx context.Context, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isFull(err, q.maxBytes > 0):
+		return queue.ErrFull
+	case errorCode(err) == codeSealed:
+		q.noticeShutdown()
+		return queue.ErrShutdown
+	case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamMessageExceedsMaximum):
+		return q.orShutdown(ctx, err)
+	case errors.Is(err, nats.ErrMaxPayload):
+		return fmt.Errorf("natsqueue: put: %w", err)
+	}
+	return err
 }
 
 // orShutdown returns err, unless its reason is that the queue is being shut down
@@ -136,4 +272,96 @@ func (q *Queue[T]) orShutdown(ctx context.Context, err error) error {
 		return queue.ErrShutdown
 	}
 	return err
+}
+
+const (
+	slowPoll = time.Second     // between the attempts of a blocked call that hears of acknowledgements
+	unheard  = 3 * time.Second // after which a call that hears of none polls no more often than that
+)
+
+// Ears hear of acknowledgements, for the calls of one handle that wait for room.
+// All handles of a queue listen as one queue group, so that each slot that
+// becomes free wakes one of them and not all: with as many publishes as blocked
+// handles for each item, a fleet would bring the queue to a standstill. A wake-up
+// that reaches a handle whose last blocked call gives up at that moment is lost;
+// the others find the slot when they poll.
+type ears struct {
+	nc      *nats.Conn
+	subject string
+	heard   chan struct{} // holds one signal
+	ever    atomic.Bool   // one was heard
+
+	mu     sync.Mutex
+	users  int
+	sub    *nats.Subscription
+	needed bool // the last call that put had to listen
+}
+
+func newEars(nc *nats.Conn, subject string) *ears {
+	return &ears{nc: nc, subject: subject, heard: make(chan struct{}, 1)}
+}
+
+// wereNeeded reports whether the handle's last call had to listen.
+func (e *ears) wereNeeded() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.needed
+}
+
+func (e *ears) wereNotNeeded() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.needed = e.users > 0
+}
+
+// listen subscribes, or shares the subscription of another call.
+func (e *ears) listen() (err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.needed = true
+	if e.users == 0 {
+		e.sub, err = e.nc.QueueSubscribe(e.subject, "natsqueue", func(*nats.Msg) {
+			e.ever.Store(true)
+			signal(e.heard)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	e.users++
+	return nil
+}
+
+// rest ends listen.
+func (e *ears) rest() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.users--; e.users == 0 {
+		_ = e.sub.Unsubscribe()
+	}
+}
+
+// limit returns how far apart a call that has been blocked for so long may try.
+// A user who may not listen has nothing but polling.
+func (e *ears) limit(blocked time.Duration) time.Duration {
+	if e.ever.Load() || blocked > unheard && !refused(e.nc, e.subject) {
+		return slowPoll
+	}
+	return pollTime
+}
+
+// sleep waits for d, or until an acknowledgement is heard of.
+func (e *ears) sleep(ctx, life context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-e.heard:
+		return nil
+	case <-ctx.Done():
+		return ended(ctx, nil)
+	case <-life.Done():
+		return ErrClosed
+	}
 }

@@ -63,6 +63,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -72,29 +74,6 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-)
-
-// ErrClosed is returned by the calls of a handle that [Queue.Close] closed.
-var ErrClosed = errors.New("natsqueue: closed")
-
-const (
-	consumerName = "workers"
-	subjectRoot  = "natsqueue."
-	deadSuffix   = "_dead"
-
-	ownerKey    = "natsqueue"          // in the metadata of every stream of this package
-	shutdownKey = "natsqueue-shutdown" // there, while and after Shutdown(true) empties the queue
-
-	ackMetric     = "$JS.EVENT.METRIC.CONSUMER.ACK."
-	streamUpdated = "$JS.EVENT.ADVISORY.STREAM.UPDATED."
-	leaderElected = "$JS.EVENT.ADVISORY.CONSUMER.LEADER_ELECTED."
-
-	errInvalidConfig jetstream.ErrorCode = 10052
-	errSealed        jetstream.ErrorCode = 10109
-
-	attemptTime = 2 * time.Second // how long one request may take before it is sent again
-	pollTime    = 64 * time.Millisecond
-	maxPulls    = 1 << 16 // pull requests that the server keeps, over all handles; its default of 512 is a small fleet
 )
 
 // Queue is a handle on a queue that a NATS server carries. Any number of
@@ -111,16 +90,23 @@ type Queue[T any] struct {
 	consumer jetstream.Consumer
 	dead     jetstream.StreamConfig // of the dead-letter stream
 	ackWait  time.Duration
+	maxBytes int64 // of the stream; 0 is no bound
 
-	line     line          // calls of Put
-	shutdown atomic.Bool   // the queue is known to be shut down
-	kick     chan struct{} // makes watch look at the stream soon
+	maxDeliveries int // 0 is no bound
+	backoff       func(deliveries int) time.Duration
+	prefetch      int
+
+	link     *link
+	line     line        // calls that put
+	ears     *ears       // of those in line
+	fast     atomic.Bool // the stream takes fast batches
+	replies  *mux        // to what is sent without waiting
+	shutdown atomic.Bool // the queue is known to be shut down
+	intake   intake
+	receiver
+	joiners joiners
 
 	closing sync.Once
-	closed  chan struct{}
-	workers sync.WaitGroup // goroutines of this handle
-
-	intake
 }
 
 // Open returns a handle on the queue called name, and makes the queue if there
@@ -138,21 +124,32 @@ func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts 
 	if err := checkName(name); err != nil {
 		return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
 	}
-	c := config{codec: jsonCodec{}}
+	c := config{codec: jsonCodec{}, backoff: exponential, prefetch: -1}
 	for _, opt := range opts {
 		if err := opt(&c); err != nil {
 			return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
 		}
 	}
-	q := &Queue[T]{
-		name:   name,
-		nc:     js.Conn(),
-		js:     js,
-		codec:  c.codec,
-		kick:   make(chan struct{}, 1),
-		closed: make(chan struct{}),
+	ctx, err := enter(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
 	}
-	if err := q.persist(ctx, func(ctx context.Context) error { return q.provide(ctx, c) }); err != nil {
+	q := &Queue[T]{
+		name:          name,
+		nc:            js.Conn(),
+		js:            js,
+		codec:         c.codec,
+		maxDeliveries: c.maxDeliveries,
+		backoff:       c.backoff,
+		link:          newLink(js.Conn(), name),
+		ears:          newEars(js.Conn(), ackMetric+name+"."+consumerName),
+	}
+	q.kick = make(chan struct{}, 1)
+	q.intake.pull = q.pull
+	q.intake.back = func(msg *nats.Msg) { q.handBack(msg, 0) }
+	q.intake.state = q.link.trouble
+	q.intake.work = &q.link.work
+	if err := q.link.persist(ctx, func(ctx context.Context) error { return q.provide(ctx, c) }); err != nil {
 		return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
 	}
 	if err := q.listen(); err != nil {
@@ -177,11 +174,14 @@ func checkName(name string) error {
 // provide finds or makes the streams and the consumer, and checks that they are
 // what c asks for.
 func (q *Queue[T]) provide(ctx context.Context, c config) error {
-	var err error
+	version, err := parseVersion(q.nc.ConnectedServerVersion())
+	if err != nil {
+		return err
+	}
 	q.stream, err = q.js.Stream(ctx, q.name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		q.stream, err = q.js.CreateStream(ctx, c.stream(q.name))
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // somebody else was faster, with other options
+		q.stream, err = q.js.CreateStream(ctx, c.stream(q.name, version))
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another process was faster, with other options
 			q.stream, err = q.js.Stream(ctx, q.name)
 		}
 	}
@@ -196,6 +196,8 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 		return err
 	}
 	q.shutdown.Store(isShutdown(info))
+	q.fast.Store(info.Config.AllowBatchPublish && !version.before(fastServer))
+	q.maxBytes = max(info.Config.MaxBytes, 0)
 
 	q.dead = c.deadLetters(q.name, info.Config)
 	dead, err := q.js.Stream(ctx, q.dead.Name)
@@ -205,9 +207,10 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	if dead.CachedInfo().Config.Metadata[ownerKey] != q.dead.Metadata[ownerKey] {
-		return fmt.Errorf("there is a stream %s that is not for its dead letters", q.dead.Name)
+	if err := c.matchDeadLetters(dead.CachedInfo().Config, info.Config); err != nil {
+		return err
 	}
+	q.dead = dead.CachedInfo().Config
 
 	q.consumer, err = q.stream.Consumer(ctx, consumerName)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -219,37 +222,57 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 	if err != nil {
 		return err
 	}
-	q.ackWait = q.consumer.CachedInfo().Config.AckWait
+	consumer := q.consumer.CachedInfo().Config
+	q.ackWait = consumer.AckWait
+	q.limits.Store(limitsOf(consumer))
+	switch bound := consumer.MaxAckPending; {
+	case c.prefetch < 0 && (c.maxDeliveries > 0 || bound > 0):
+		q.prefetch = 0
+	case c.prefetch < 0:
+		q.prefetch = defaultPrefetch
+	case bound > 0:
+		q.prefetch = min(c.prefetch, bound-1)
+	default:
+		q.prefetch = c.prefetch
+	}
 	if q.shutdown.Load() {
 		return nil // an immediate shutdown may have changed the consumer
 	}
-	return c.matchConsumer(q.consumer.CachedInfo().Config)
+	return c.matchConsumer(consumer)
 }
 
-// Close closes this handle; the queue and the connection live on. Calls that
-// wait return [ErrClosed], and so do later ones; loops over [Queue.Tasks] end
-// after the item that they are at. Tasks that were gotten can still be marked
-// done. Messages that were on their way to this handle are handed back. Closing
-// again does nothing. It returns nil.
+// Close closes this handle; the queue and the connection live on. Blocked calls
+// return [ErrClosed], and so do later ones; loops over [Queue.Tasks] end after
+// their current item. Tasks that were received can still be settled. Messages that
+// were on their way to this handle are handed back. Close takes at most 4 s, less
+// than a round trip if the server answers. Closing again does nothing. It returns
+// nil.
 func (q *Queue[T]) Close() error {
 	q.closing.Do(func() {
-		close(q.closed)
-		q.end(ErrClosed)
+		q.link.die(ErrClosed)
+		q.intake.end(ErrClosed)
 		q.hangUp()
 	})
-	q.workers.Wait()
+	q.link.work.Wait()
 	return nil
 }
 
-// isClosed reports whether Close was called.
-func (q *Queue[T]) isClosed() bool {
-	select {
-	case <-q.closed:
-		return true
-	default:
-		return false
-	}
-}
+// Err returns why loops over [Queue.Tasks] and [Queue.Batches] end, and calls of
+// [Queue.Get] fail, for good: nil while they go on, [queue.ErrShutdown] after the
+// last item of a queue that was shut down, [ErrClosed], [nats.ErrConnectionClosed],
+// or an error that wraps the server's (see [Queue.Get]). A loop that ended because
+// its context did leaves it nil.
+func (q *Queue[T]) Err() error { return q.intake.why() }
+
+// String returns the name of the queue, for logs. It reads no state.
+func (q *Queue[T]) String() string { return "natsqueue " + strconv.Quote(q.name) }
+
+// GoString returns what String does: %#v would read the handle's state while
+// other goroutines change it.
+func (q *Queue[T]) GoString() string { return q.String() }
+
+// LogValue returns the name of the queue, for log/slog.
+func (q *Queue[T]) LogValue() slog.Value { return slog.GroupValue(slog.String("name", q.name)) }
 
 // isShutdown reports whether the stream takes no more items.
 func isShutdown(info *jetstream.StreamInfo) bool {
@@ -265,94 +288,6 @@ func apiPrefix(js jetstream.JetStream) string {
 		return strings.TrimSuffix(opts.APIPrefix, ".") + "."
 	default:
 		return jetstream.DefaultAPIPrefix
-	}
-}
-
-// call is persist for what a closed handle must not do.
-func (q *Queue[T]) call(ctx context.Context, do func(context.Context) error) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if q.isClosed() {
-		return ErrClosed
-	}
-	return q.persist(ctx, do)
-}
-
-// persist calls do until it succeeds or fails for a reason that waiting won't
-// mend. Each call gets a context of its own, since an answer may be lost and
-// then would be waited for as long as ctx lasts.
-func (q *Queue[T]) persist(ctx context.Context, do func(context.Context) error) error {
-	for wait := backoff(0); ; {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if q.nc.IsClosed() {
-			return nats.ErrConnectionClosed
-		}
-		if q.nc.IsConnected() { // else it would be sent once for each attempt when the connection is back
-			attempt, cancel := context.WithTimeout(ctx, attemptTime)
-			err := do(attempt)
-			cancel()
-			if err == nil || !transient(err) {
-				return err
-			}
-		}
-		if err := q.sleep(ctx, wait.next(4*pollTime)); err != nil {
-			return err
-		}
-	}
-}
-
-// transient reports whether err is one that the same request, sent again, may
-// not meet: no answer in time, nobody there, or a cluster that elects a leader.
-func transient(err error) bool {
-	for _, e := range []error{
-		context.DeadlineExceeded, context.Canceled, // of the attempt; persist has looked at the caller's
-		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
-		jetstream.ErrNoStreamResponse, errOvertaken, errStillWaits,
-	} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	switch errorCode(err) {
-	case 10006, 10008, 10009, // no cluster or no leader yet
-		10118, 10119, // stream or consumer offline
-		10158, // the same message id is being stored
-		10167: // too many requests
-		return true
-	}
-	return false
-}
-
-// errorCode returns the code of an error of JetStream's, 0 if it is none.
-func errorCode(err error) jetstream.ErrorCode {
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode
-	}
-	return 0
-}
-
-// sleep waits until d has passed, ctx ends or the handle is closed.
-func (q *Queue[T]) sleep(ctx context.Context, d time.Duration) error {
-	return q.sleepUnless(ctx, d, nil)
-}
-
-// sleepUnless is sleep, cut short by a message on wake.
-func (q *Queue[T]) sleepUnless(ctx context.Context, d time.Duration, wake <-chan struct{}) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-wake:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-q.closed:
-		return ErrClosed
 	}
 }
 

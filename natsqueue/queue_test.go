@@ -159,6 +159,8 @@ func TestTheStreamIsAsTheQueueNeedsIt(t *testing.T) {
 	require.EqualValues(t, 100, s.MaxMsgs)
 	require.EqualValues(t, -1, s.MaxMsgsPerSubject)
 	require.EqualValues(t, -1, s.MaxBytes)
+	require.Equal(t, []string{"natsqueue." + name + ".>"}, s.Subjects)
+	require.Equal(t, 10*time.Minute, s.Duplicates)
 	require.Zero(t, s.MaxAge)
 	require.Equal(t, jetstream.FileStorage, s.Storage)
 	consumer, err := stream.Consumer(soon(t), "workers")
@@ -177,7 +179,7 @@ func TestAQueueWithoutACapacityHasNoBound(t *testing.T) {
 	for i := range 2000 {
 		require.NoError(t, q.TryPut(soon(t), i))
 	}
-	require.Equal(t, natsqueue.Stats{Len: 2000, Unfinished: 2000}, stats(t, q))
+	require.Equal(t, figures{Len: 2000, Unfinished: 2000}, remote{q}.figures(t))
 }
 
 func TestTheBoundCoversWhatIsBeingWorkedOn(t *testing.T) {
@@ -187,7 +189,8 @@ func TestTheBoundCoversWhatIsBeingWorkedOn(t *testing.T) {
 	task, err := q.Get(soon(t))
 	require.NoError(t, err)
 	require.ErrorIs(t, q.TryPut(soon(t), 3), queue.ErrFull)
-	require.Equal(t, natsqueue.Stats{Len: 1, Cap: 2, InFlight: 1, Unfinished: 2}, stats(t, q))
+	require.Equal(t, figures{Len: 1, Cap: 2, Unfinished: 2}, remote{q}.figures(t))
+	require.Equal(t, 1, stats(t, q).InFlight)
 	require.NoError(t, task.Done(soon(t)))
 	require.NoError(t, q.TryPut(soon(t), 3))
 }
@@ -515,7 +518,7 @@ func TestAnImmediateShutdownThatTakesLongEndsWithItsContextAndGoesOnWhenItIsCall
 	slow.Store(true)
 	begin := time.Now()
 	err = q.Shutdown(within(t, 1500*time.Millisecond), true) // of some 6 s that it would take
-	require.Equal(t, context.DeadlineExceeded, err)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 	other := open(t, name)
 	require.Greater(t, stats(t, other).Unfinished, items/4, "after %v", time.Since(begin))
 	require.NoError(t, q.Shutdown(soon(t), true))
@@ -564,7 +567,7 @@ func TestShutdownsAtOnceAllSucceedAndTheStrongestPrevails(t *testing.T) {
 func TestAUserNeedsNoPermissionsButThoseOfItsQueue(t *testing.T) {
 	t.Parallel()
 	may := &server.SubjectPermission{Allow: []string{
-		"natsqueue.jobs", "natsqueue.jobs_dead", "$JS.ACK.jobs.workers.>", "$JS.API.STREAM.*.jobs", "$JS.API.STREAM.*.jobs_dead",
+		"natsqueue.jobs.>", "natsqueue.jobs_dead.>", "$JS.ACK.jobs.workers.>", "$JS.API.STREAM.*.jobs", "$JS.API.STREAM.*.jobs_dead",
 		"$JS.API.CONSUMER.*.jobs.workers", "$JS.API.CONSUMER.MSG.NEXT.jobs.workers",
 	}}
 	opts := serverOptions(t.TempDir())

@@ -3,7 +3,7 @@ package natsqueue
 import (
 	"context"
 	"errors"
-	"iter"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -63,8 +63,16 @@ func (t *Task[T]) Deliveries() int {
 	if err != nil {
 		return 1
 	}
-	return int(meta.NumDelivered)
+	n := int(meta.NumDelivered)
+	if t.msg.Header.Get(notBeforeHeader) != "" {
+		n-- // the one that found it too early
+	}
+	return max(n, 1)
 }
+
+// Header returns the headers of the item's message: those of [PutHeader], and
+// those of NATS. It must not be changed.
+func (t *Task[T]) Header() nats.Header { return t.msg.Header }
 
 // Done marks the item done: it leaves the queue, and its slot is free. On a
 // replicated queue that may take a moment longer than the call.
@@ -109,12 +117,12 @@ func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 func (t *Task[T]) deadLetter(reason string) (*nats.Msg, error) {
 	reason = strings.TrimSpace(reason)
 	letter := &nats.Msg{
-		Subject: subjectRoot + t.q.name + deadSuffix,
+		Subject: subjectRoot + t.q.name + deadSuffix + itemSuffix,
 		Data:    t.msg.Data,
 		Header:  nats.Header{},
 	}
 	for key, values := range t.msg.Header {
-		if key == jetstream.MsgIDHeader || !strings.HasPrefix(key, "Nats-") { // the others told the server what to do
+		if key == jetstream.MsgIDHeader || !reserved(key) { // the others told the server what to do
 			letter.Header[key] = values
 		}
 	}
@@ -146,7 +154,8 @@ func (t *Task[T]) deadLetter(reason string) (*nats.Msg, error) {
 // and an error if the server did not confirm it within the time to acknowledge:
 // then the item may have been given to another.
 func (t *Task[T]) Extend(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
+	ctx, err := enter(ctx)
+	if err != nil {
 		return err
 	}
 	if t.settled.Load() {
@@ -155,19 +164,16 @@ func (t *Task[T]) Extend(ctx context.Context) error {
 	return t.confirm(ctx, func(ctx context.Context) error { return t.answer(ctx, progress) })
 }
 
-// errUnconfirmed is the cause of a context whose message may have been given to
-// another by now, so that asking again is of no use.
-var errUnconfirmed = errors.New("natsqueue: not confirmed by the server in time; the item may come again")
-
 // settle does what ends the task, once.
 func (t *Task[T]) settle(ctx context.Context, do func(context.Context) error) error {
-	if err := ctx.Err(); err != nil {
+	ctx, err := enter(ctx)
+	if err != nil {
 		return err
 	}
 	if !t.settled.CompareAndSwap(false, true) {
 		return queue.ErrTaskDone
 	}
-	err := t.confirm(ctx, do)
+	err = t.confirm(ctx, do)
 	if err != nil {
 		t.settled.Store(false)
 	}
@@ -175,12 +181,13 @@ func (t *Task[T]) settle(ctx context.Context, do func(context.Context) error) er
 }
 
 // confirm is persist, for as long as the item can't have been given to another.
+// It is not ended by Close: what was received can be settled still.
 func (t *Task[T]) confirm(ctx context.Context, do func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, t.q.ackWait)
 	defer cancel()
-	err := t.q.persist(bounded, do)
+	err := t.q.link.persist(bounded, do)
 	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
-		return errUnconfirmed
+		return fmt.Errorf("%w (%v)", ErrUnconfirmed, err)
 	}
 	return err
 }
@@ -189,86 +196,4 @@ func (t *Task[T]) confirm(ctx context.Context, do func(context.Context) error) e
 func (t *Task[T]) answer(ctx context.Context, body []byte) error {
 	_, err := t.q.nc.RequestWithContext(ctx, t.msg.Reply, body)
 	return err
-}
-
-// Tasks returns a worker's loop over the queue, as package queue's does: it
-// yields items as [Queue.Get] returns them, waiting when there are none, and
-// marks each one done when the body of the loop is through with it, be it by
-// going on to the next item or by leaving the loop. If the body panics, the item
-// is handed back and comes again. The loop ends when the queue is shut down and
-// every item in it is done, when ctx is done, when the handle or the connection
-// is closed, or when somebody deletes the stream or its consumer. A message that
-// the codec can't read and that could not be rejected does not end it: that is
-// tried again some seconds later.
-//
-// While the body runs, the server is told that it does, three times in each
-// time to acknowledge, so that a body may take as long as it likes. An item
-// whose end the server does not confirm comes again.
-//
-// Any number of goroutines may range over one queue, each item going to one of
-// them; a handle asks for no more items than it has loops that wait. Marking an
-// item done and asking for the next take one round trip together.
-func (q *Queue[T]) Tasks(ctx context.Context) iter.Seq[T] {
-	return func(yield func(T) bool) {
-		if ctx.Err() != nil {
-			return
-		}
-		q.want()
-		for {
-			t, err := q.await(ctx)
-			if errors.Is(err, errNotRejected) {
-				q.want()
-				continue
-			}
-			if err != nil {
-				return
-			}
-			more := t.work(yield) && ctx.Err() == nil
-			if more {
-				q.want()
-			}
-			_ = t.Done(context.WithoutCancel(ctx))
-			if !more {
-				return
-			}
-		}
-	}
-}
-
-// work runs the body of a loop on the item.
-func (t *Task[T]) work(yield func(T) bool) (more bool) {
-	stop := t.keepExtending()
-	through := false
-	defer func() {
-		stop()
-		if !through { // by a panic or Goexit
-			ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
-			defer cancel()
-			_ = t.Retry(ctx, 0)
-		}
-	}()
-	more = yield(t.Item)
-	through = true
-	return more
-}
-
-// keepExtending tells the server, at each third of the time to acknowledge, that
-// the item is being worked on, until stop is called.
-func (t *Task[T]) keepExtending() (stop func()) {
-	every := t.q.ackWait / 3
-	stopped := make(chan struct{})
-	timer := time.AfterFunc(every, func() {
-		for {
-			_ = t.q.nc.Publish(t.msg.Reply, progress)
-			select {
-			case <-stopped:
-				return
-			case <-time.After(every):
-			}
-		}
-	})
-	return func() {
-		timer.Stop()
-		close(stopped)
-	}
 }

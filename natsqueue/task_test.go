@@ -150,7 +150,7 @@ func TestAnItemWhoseRejectionFailedHalfwayIsOneDeadLetter(t *testing.T) {
 		if ours {
 			require.NoError(t, q.Put(soon(t), 1))
 		} else { // put by somebody else, without an identity
-			_, err := f.Publish(soon(t), "natsqueue."+name, []byte("1"))
+			_, err := f.Publish(soon(t), "natsqueue."+name+".0", []byte("1"))
 			require.NoError(t, err)
 		}
 		task, err := q.Get(soon(t))
@@ -170,7 +170,7 @@ func TestAMessageThatCantBeDecodedIsADeadLetterAndHoldsUpNobody(t *testing.T) {
 	q := open(t, name)
 	js := connect(t, shared.ClientURL())
 	poison := func(data string) {
-		_, err := js.Publish(soon(t), "natsqueue."+name, []byte(data))
+		_, err := js.Publish(soon(t), "natsqueue."+name+".0", []byte(data))
 		require.NoError(t, err)
 	}
 	poison("{")
@@ -197,7 +197,7 @@ func openPoisoned(t *testing.T) (q *natsqueue.Queue[int], f *faulty, name string
 	name = newName(t)
 	f = &faulty{err: errors.New("no room for dead letters")}
 	q = openFaulty(t, name, f, natsqueue.WithAckWait(time.Hour))
-	_, err := f.Publish(soon(t), "natsqueue."+name, []byte("{"))
+	_, err := f.Publish(soon(t), "natsqueue."+name+".0", []byte("{"))
 	require.NoError(t, err)
 	return q, f, name
 }
@@ -244,7 +244,7 @@ func TestAMessageOfAnySizeCanBeRejected(t *testing.T) {
 	var want []string
 	for _, size := range []int{most, most - 10, most - 80, most - 100} {
 		want = append(want, strings.Repeat("x", size))
-		_, err = js.PublishMsg(soon(t), &nats.Msg{Subject: "natsqueue." + name, Data: []byte(want[len(want)-1])})
+		_, err = js.PublishMsg(soon(t), &nats.Msg{Subject: "natsqueue." + name + ".0", Data: []byte(want[len(want)-1])})
 		require.NoError(t, err)
 	}
 	require.NoError(t, q.Put(soon(t), "good"))
@@ -302,7 +302,7 @@ func TestADeadLetterDoesNotTellTheServerWhatItsMessageDid(t *testing.T) {
 	name := newName(t)
 	js := connect(t, shared.ClientURL())
 	q := open(t, name)
-	msg := &nats.Msg{Subject: "natsqueue." + name, Data: []byte("{"), Header: nats.Header{"Sender": {"somebody"}}}
+	msg := &nats.Msg{Subject: "natsqueue." + name + ".0", Data: []byte("{"), Header: nats.Header{"Sender": {"somebody"}}}
 	_, err := js.PublishMsg(soon(t), msg, jetstream.WithExpectStream(name), jetstream.WithExpectLastSequence(0))
 	require.NoError(t, err)
 	require.NoError(t, q.Shutdown(soon(t), false))
@@ -317,7 +317,7 @@ func TestADeadLetterThatIsPutBackAndRejectedAgainHasTheNewReason(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name)
-	msg := &nats.Msg{Subject: "natsqueue." + name, Data: []byte("1"), Header: nats.Header{natsqueue.ReasonHeader: {"old"}}}
+	msg := &nats.Msg{Subject: "natsqueue." + name + ".0", Data: []byte("1"), Header: nats.Header{natsqueue.ReasonHeader: {"old"}}}
 	_, err := connect(t, shared.ClientURL()).PublishMsg(soon(t), msg)
 	require.NoError(t, err)
 	task, err := q.Get(soon(t))
@@ -397,7 +397,7 @@ func TestTheBodyOfALoopMayTakeAsLongAsItLikes(t *testing.T) {
 func TestABodyThatPanicsHandsItsItemBackAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(){"panic": func() { panic("body") }, "Goexit": runtime.Goexit} {
-		q := open(t, newName(t), natsqueue.WithAckWait(time.Hour))
+		q := open(t, newName(t), natsqueue.WithAckWait(time.Hour), natsqueue.WithBackoff(func(int) time.Duration { return 0 }))
 		fill(t, q, 2)
 		var worker sync.WaitGroup
 		worker.Go(func() {
@@ -492,19 +492,18 @@ func TestAGetWaitsForWhatIsBeingHandedBack(t *testing.T) {
 		name := newName(t)
 		q, err := natsqueue.Open[int](soon(t), js, name)
 		require.NoError(t, err)
-		q.Want()
-		_, err = q.Await(cancelled)
+		_, err = q.Await(cancelled, q.Claim())
 		require.Equal(t, context.Canceled, err)
 
 		begin := time.Now()
 		fill(t, open(t, name), 2)
 		eventually(t, c.holds, "the first item came, and is handed back")
-		q.Want()
+		claim := q.Claim()
 		require.NoError(t, nc.Flush()) // a request for a newer one would be at the server
 		time.Sleep(20 * time.Millisecond)
 		c.release(t)
 		late := time.Since(begin) > time.Second // it may have given up to hand back the item
-		task, err := q.Await(soon(t))
+		task, err := q.Await(soon(t), claim)
 		require.NoError(t, err)
 		require.NoError(t, q.Close())
 		if !late {
@@ -535,25 +534,36 @@ func TestAGetThatGivesUpHandsItsItemOn(t *testing.T) {
 	cancelled, cancel := context.WithCancel(background)
 	cancel()
 	q := open(t, newName(t), natsqueue.WithAckWait(time.Hour))
-	q.Want()
+	claim := q.Claim()
 	fill(t, q, 1)
-	eventually(t, func() bool { return q.Ready() == 1 }, "the item comes")
-	_, err := q.Await(cancelled)
-	require.Equal(t, context.Canceled, err)
+	eventually(t, func() bool { return len(claim) == 1 }, "the item comes")
+	untilHandedOn(t, q, claim, cancelled)
 	task, err := q.Get(soon(t))
 	require.NoError(t, err, "it waits for its time to acknowledge")
 	require.Equal(t, 2, task.Deliveries())
 	require.NoError(t, task.Done(soon(t)))
 
-	q.Want()
-	q.Want()
+	first, second := q.Claim(), q.Claim()
 	fill(t, q, 1)
-	eventually(t, func() bool { return q.Ready() == 1 }, "an item comes for one of two")
-	_, err = q.Await(cancelled)
-	require.Equal(t, context.Canceled, err)
-	task, err = q.Await(soon(t))
+	eventually(t, func() bool { return len(first) == 1 }, "an item comes for the first of two")
+	untilHandedOn(t, q, first, cancelled)
+	task, err = q.Await(soon(t), second)
 	require.NoError(t, err)
 	require.Equal(t, 1, task.Deliveries(), "the other gets it")
+}
+
+// untilHandedOn awaits a claim whose item has come, with a context that has ended:
+// which of the two a select sees is chance.
+func untilHandedOn(t *testing.T, q *natsqueue.Queue[int], claim natsqueue.Claim, cancelled context.Context) {
+	t.Helper()
+	for {
+		task, err := q.Await(cancelled, claim)
+		if err != nil {
+			require.Equal(t, context.Canceled, err)
+			return
+		}
+		claim <- task.Message()
+	}
 }
 
 // A loop asks for the next item before the last is acknowledged.

@@ -100,7 +100,7 @@ func fill(ctx context.Context, js jetstream.JetStream, name string, items int) e
 		return err
 	}
 	for range items {
-		if _, err := js.PublishAsync("natsqueue."+name, data, jetstream.WithStallWait(10*time.Second)); err != nil {
+		if _, err := js.PublishAsync("natsqueue."+name+".0", data, jetstream.WithStallWait(10*time.Second)); err != nil {
 			return err
 		}
 	}
@@ -117,7 +117,7 @@ func publish(ctx context.Context, js jetstream.JetStream, name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = js.Publish(ctx, "natsqueue."+name, data, jetstream.WithMsgID(nuid.Next()))
+	_, err = js.Publish(ctx, "natsqueue."+name+".0", data, jetstream.WithMsgID(nuid.Next()))
 	return err
 }
 
@@ -316,7 +316,8 @@ func bareThrough(ctx context.Context, js jetstream.JetStream, items int) (time.D
 
 func queueThrough(ctx context.Context, js jetstream.JetStream, items int) (time.Duration, error) {
 	return withQueue(ctx, js, 1000, func(q *natsqueue.Queue[string], _ string) (time.Duration, error) {
-		return through(ctx, q.Put, q.Tasks, items)
+		put := func(ctx context.Context, item string) error { return q.Put(ctx, item) }
+		return through(ctx, put, q.Tasks, items)
 	})
 }
 

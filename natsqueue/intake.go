@@ -1,0 +1,281 @@
+package natsqueue
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+// An intake decides how many messages a handle asks the server for, and which
+// caller gets the one that comes. It knows nothing of the server but its two
+// functions.
+//
+// Requests are counted here, and not left to package jetstream, because of what
+// happens when a caller gives up. There the request's inbox is closed, and a
+// message on its way to it is lost until its ack wait is over. Here one inbox
+// takes all messages, for as long as the handle is open, and a message that no
+// caller wants any more is handed back at once.
+//
+// Invariants, while mu is not held:
+//
+//	len(waiting) > 0 implies len(ready) == 0
+//	len(ready) <= ahead
+//	demand() > 0 implies asked > 0 or returning > 0 or lost or cause != nil
+type intake struct {
+	pull  func(n int) error // asks the server for n messages
+	back  func(*nats.Msg)   // hands a message back, and returns when the server has it
+	state func() error      // why the server does not answer, nil if it does
+
+	mu        sync.Mutex
+	waiting   []claim     // calls that no message has come for, the oldest first
+	ready     []*nats.Msg // messages that were fetched ahead
+	ahead     int         // how many may be
+	asked     int         // messages that were asked for and have not come
+	askedAt   time.Time   // when the last request was sent
+	lost      bool        // requests were lost, or could not be sent; renew sends them again
+	returning int         // messages that are being handed back
+	cause     error       // why no more messages come
+	last      error       // what the server last refused
+	closed    bool        // nothing is started any more
+
+	work *sync.WaitGroup // goroutines that hand messages back
+}
+
+// A claim is that of one call on the next message. It is closed if none will
+// come.
+type claim chan *nats.Msg
+
+// claim takes a ready message or a place among the calls that wait for one.
+func (in *intake) claim() (c claim, isReady bool) {
+	c = make(claim, 1)
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	switch {
+	case in.cause != nil:
+		close(c)
+		return c, true
+	case len(in.ready) > 0:
+		c <- in.ready[0]
+		in.ready = slices.Delete(in.ready, 0, 1)
+		isReady = true
+	default:
+		in.waiting = append(in.waiting, c)
+	}
+	in.ask()
+	return c, isReady
+}
+
+// await waits for the message of a claim. A message that came in the instant in
+// which ctx ended goes to the next call.
+func (in *intake) await(ctx context.Context, c claim) (*nats.Msg, error) {
+	var ok bool
+	var msg *nats.Msg
+	select {
+	case <-ctx.Done():
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		if i := slices.Index(in.waiting, c); i >= 0 {
+			in.waiting = slices.Delete(in.waiting, i, i+1)
+		} else if msg, ok = <-c; ok {
+			in.give(msg)
+		}
+		if in.last != nil {
+			return nil, ended(ctx, in.last)
+		}
+		return nil, ended(ctx, in.state())
+	case msg, ok = <-c:
+		if ok {
+			return msg, nil
+		}
+		return nil, in.why()
+	}
+}
+
+// tryClaim takes a ready message. It returns nil if there is none.
+func (in *intake) tryClaim() (*nats.Msg, error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.cause != nil || len(in.ready) == 0 {
+		return nil, in.cause
+	}
+	msg := in.ready[0]
+	in.ready = slices.Delete(in.ready, 0, 1)
+	in.ask()
+	return msg, nil
+}
+
+// reserve changes how many messages may be fetched ahead, by n. Messages that
+// exceed it are handed back, the oldest first, so that they come again in order.
+func (in *intake) reserve(n int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.ahead += n
+	if len(in.ready) > in.ahead {
+		excess := slices.Clone(in.ready[in.ahead:])
+		in.ready = in.ready[:in.ahead]
+		in.handBack(excess...)
+	}
+	in.ask()
+}
+
+// demand returns how many messages are wanted. mu must be held.
+func (in *intake) demand() int { return len(in.waiting) + in.ahead - len(in.ready) }
+
+// ask sends a request for what is wanted and was not asked for. While messages
+// come fast, many calls share a request: it is sent when half of what is wanted
+// is still to be asked for. None is sent while a message is being handed back,
+// so that this one comes before newer ones. mu must be held.
+func (in *intake) ask() {
+	n := in.demand() - in.asked
+	if n <= 0 || n < in.asked || in.returning > 0 || in.lost || in.cause != nil {
+		return
+	}
+	if err := in.pull(n); err != nil {
+		in.lost = true
+		return
+	}
+	in.asked += n
+	in.askedAt = time.Now()
+}
+
+// arrive takes a message that came from the server, in answer to a request that
+// is still counted if counted is true.
+func (in *intake) arrive(msg *nats.Msg, counted bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if counted {
+		in.asked = max(in.asked-1, 0)
+	}
+	in.last = nil
+	in.give(msg)
+	in.ask()
+}
+
+// give gives a message to the call that has waited longest, keeps it ready, or
+// hands it back. mu must be held.
+func (in *intake) give(msg *nats.Msg) {
+	switch {
+	case in.cause == nil && len(in.waiting) > 0:
+		in.waiting[0] <- msg
+		in.waiting = slices.Delete(in.waiting, 0, 1)
+	case in.cause == nil && len(in.ready) < in.ahead:
+		in.ready = append(in.ready, msg)
+	default:
+		in.handBack(msg)
+	}
+}
+
+// handBack hands messages back, one after the other. mu must be held.
+func (in *intake) handBack(msgs ...*nats.Msg) {
+	if in.closed {
+		for _, msg := range msgs {
+			_ = msg.Respond(nak(0))
+		}
+		return
+	}
+	in.returning++
+	in.work.Go(func() {
+		for _, msg := range msgs {
+			in.back(msg)
+		}
+		in.mu.Lock()
+		defer in.mu.Unlock()
+		in.returning--
+		in.ask()
+	})
+}
+
+// unanswered counts out n messages of a request that ended without them.
+func (in *intake) unanswered(n int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.asked = max(in.asked-n, 0)
+	in.ask()
+}
+
+// lose notes that all requests were lost, because of reason if there is one.
+func (in *intake) lose(reason error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.lost = true
+	if reason != nil {
+		in.last = reason
+	}
+}
+
+// renew asks again for all that is wanted. prepare makes sure that messages
+// which were asked for before are not counted any more.
+func (in *intake) renew(prepare func() error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.closed || prepare() != nil {
+		return
+	}
+	in.asked = 0
+	in.lost = false
+	in.ask()
+}
+
+// overdue reports whether requests were lost, or should have ended.
+func (in *intake) overdue(after time.Duration) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.lost || in.asked > 0 && time.Since(in.askedAt) > after
+}
+
+// isWaiting reports whether calls wait for messages.
+func (in *intake) isWaiting() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.waiting) > 0
+}
+
+// isReady reports whether a message was fetched ahead.
+func (in *intake) isReady() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.ready) > 0
+}
+
+// fetchedAhead returns the messages that are ready.
+func (in *intake) fetchedAhead() []*nats.Msg {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return slices.Clone(in.ready)
+}
+
+// end releases all calls that wait, and all that will, because of err. Messages
+// that are ready are handed back.
+func (in *intake) end(err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.cause == nil || errors.Is(err, ErrClosed) {
+		in.cause = err
+	}
+	for _, c := range in.waiting {
+		close(c)
+	}
+	in.waiting = nil
+	if len(in.ready) > 0 {
+		in.handBack(in.ready...)
+		in.ready = nil
+	}
+}
+
+// close lets messages that still come be handed back without a goroutine.
+func (in *intake) close() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.closed = true
+}
+
+// why returns why no more messages come, nil if they do.
+func (in *intake) why() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.cause
+}

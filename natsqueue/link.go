@@ -1,0 +1,261 @@
+package natsqueue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+)
+
+const (
+	attemptTime = 2 * time.Second       // how long one request may take before it is sent again
+	pollTime    = 64 * time.Millisecond // between requests, while the server refuses for now
+	suspicious  = 2                     // requests in a row without an answer, after which the connection is tested
+)
+
+// A link is the connection of one handle. It sends requests until they are
+// answered, and finds out when the connection is dead though it looks alive: a
+// half-open one, on which nothing comes back, is noticed by nats.go itself only
+// after two pings, by default four minutes. Here two requests without an answer
+// make the link ping the server, and replace the connection if that is not
+// answered either.
+type link struct {
+	nc   *nats.Conn
+	name string          // of the queue, for permission violations
+	life context.Context // ends with the handle, with the cause ErrClosed
+	die  context.CancelCauseFunc
+
+	mu      sync.Mutex
+	era     context.Context // ends when the connection is replaced
+	nextEra context.CancelFunc
+
+	unanswered atomic.Int32          // requests in a row
+	met        atomic.Pointer[error] // what the last attempt met; nil if it was answered
+	probing    atomic.Bool
+	work       sync.WaitGroup // goroutines of the handle
+}
+
+func newLink(nc *nats.Conn, name string) *link {
+	l := &link{nc: nc, name: name}
+	l.life, l.die = context.WithCancelCause(context.Background())
+	l.era, l.nextEra = context.WithCancel(context.Background())
+	return l
+}
+
+// epoch returns a context that ends when the connection is replaced.
+func (l *link) epoch() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.era
+}
+
+// reconnected ends the attempts whose answers were lost with the connection.
+func (l *link) reconnected() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.nextEra()
+	l.era, l.nextEra = context.WithCancel(context.Background())
+}
+
+// call is persist for requests that end when the handle is closed.
+func (l *link) call(ctx context.Context, do func(context.Context) error) error {
+	if l.life.Err() != nil {
+		return ErrClosed
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(l.life, func() { cancel(ErrClosed) })()
+	return l.persist(ctx, do)
+}
+
+// persist calls do until it succeeds or fails for a reason that waiting can't
+// remove. Each call has a context of its own, because an answer may be lost and
+// would then be waited for as long as ctx lasts.
+func (l *link) persist(ctx context.Context, do func(context.Context) error) error {
+	var last error
+	for wait := backoff(0); ; {
+		if ctx.Err() != nil {
+			return ended(ctx, last)
+		}
+		if l.nc.IsClosed() {
+			return nats.ErrConnectionClosed
+		}
+		epoch := l.epoch()
+		if l.nc.IsConnected() { // else nats.go would send each attempt once the connection is back
+			before := l.nc.LastError()
+			err := l.attempt(ctx, epoch, do)
+			if err == nil || !transient(err) {
+				l.met.Store(nil)
+				return err
+			}
+			if ctx.Err() == nil {
+				l.met.Store(&err)
+			}
+			if refusal := l.refusal(before); refusal != nil {
+				return refusal
+			}
+			if err != errUnanswered || !errors.Is(ctx.Err(), context.Canceled) { // else the caller did not wait for it
+				last = err
+			}
+		} else {
+			last = nats.ErrDisconnected
+		}
+		l.sleep(ctx, epoch, wait.next(4*pollTime))
+	}
+}
+
+// trouble returns why requests are not answered now, nil if they are.
+func (l *link) trouble() error {
+	if !l.nc.IsConnected() {
+		return nats.ErrDisconnected
+	}
+	if err := l.met.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// attempt calls do, and replaces the errors of its context by what they mean.
+func (l *link) attempt(ctx, epoch context.Context, do func(context.Context) error) error {
+	attempt, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	defer context.AfterFunc(epoch, cancel)()
+	err := do(attempt)
+	switch {
+	case err == nil || attempt.Err() == nil:
+		l.unanswered.Store(0)
+		return err
+	case !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled):
+		return err
+	case epoch.Err() != nil:
+		return errReconnectOr(err)
+	case errors.Is(attempt.Err(), context.DeadlineExceeded):
+		l.suspect()
+	}
+	return errUnanswered
+}
+
+func errReconnectOr(err error) error { return fmt.Errorf("%w (%w)", errReconnect, err) }
+
+// sleep returns when d has passed, ctx has ended or the connection was replaced.
+func (l *link) sleep(ctx, epoch context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-epoch.Done():
+	}
+}
+
+// suspect counts a request that was not answered, and tests the connection if
+// it was not the first. The test outlives the request, whose context may be
+// too short for it.
+func (l *link) suspect() {
+	if l.unanswered.Add(1) < suspicious || l.probing.Swap(true) {
+		return
+	}
+	l.work.Go(func() {
+		defer l.probing.Store(false)
+		epoch := l.epoch()
+		ctx, cancel := context.WithTimeout(l.life, attemptTime)
+		defer cancel()
+		err := l.nc.FlushWithContext(ctx)
+		if errors.Is(err, context.DeadlineExceeded) && epoch.Err() == nil && l.nc.IsConnected() {
+			_ = l.nc.ForceReconnect()
+		}
+		l.unanswered.Store(0)
+	})
+}
+
+// refusal returns the server's permission violation, if it came after the error
+// before and concerns this queue: the server does not answer such requests, and
+// they would look like lost ones.
+func (l *link) refusal(before error) error {
+	err := l.nc.LastError()
+	if err == nil || err == before || !errors.Is(err, nats.ErrPermissionViolation) || !l.concerns(err) {
+		return nil
+	}
+	return fmt.Errorf("natsqueue: %w", err)
+}
+
+// concerns reports whether a permission violation names a subject without which
+// this queue can't work. Those of events it can do without.
+func (l *link) concerns(violation error) bool {
+	_, subject, _ := strings.Cut(violation.Error(), `"`)
+	subject, _, _ = strings.Cut(subject, `"`)
+	if strings.HasPrefix(subject, "$JS.EVENT.") {
+		return false
+	}
+	prefix := l.nc.Opts.InboxPrefix
+	if prefix == "" {
+		prefix = "_INBOX"
+	}
+	if strings.HasPrefix(subject, strings.TrimSuffix(prefix, ".")+".") {
+		return true
+	}
+	tokens := strings.Split(subject, ".")
+	return slices.Contains(tokens, l.name) || slices.Contains(tokens, l.name+deadSuffix)
+}
+
+// refused reports whether the last error that the server sent refuses subject.
+func refused(nc *nats.Conn, subject string) bool {
+	err := nc.LastError()
+	return err != nil && errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+subject+`"`)
+}
+
+// A mux receives the answers to requests that are sent without waiting for each:
+// one inbox for all, a token for each.
+type mux struct {
+	nc    *nats.Conn
+	inbox string
+	sub   *nats.Subscription
+	other func(*nats.Msg) // takes answers that are not expected any more
+
+	mu    sync.Mutex
+	next  uint64
+	wants map[string]func(*nats.Msg)
+}
+
+func newMux(nc *nats.Conn, other func(*nats.Msg)) (*mux, error) {
+	m := &mux{nc: nc, inbox: nc.NewInbox(), other: other, wants: map[string]func(*nats.Msg){}}
+	var err error
+	m.sub, err = nc.Subscribe(m.inbox+".>", m.receive)
+	return m, err
+}
+
+// expect returns a token whose answers go to f, until forget is called.
+func (m *mux) expect(f func(*nats.Msg)) (token string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.next++
+	token = fmt.Sprintf("%x", m.next)
+	m.wants[token] = f
+	return token
+}
+
+func (m *mux) forget(token string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.wants, token)
+}
+
+// subject returns where the answers for a token go.
+func (m *mux) subject(token string) string { return m.inbox + "." + token }
+
+func (m *mux) receive(msg *nats.Msg) {
+	token, _, _ := strings.Cut(msg.Subject[len(m.inbox)+1:], ".")
+	m.mu.Lock()
+	f := m.wants[token]
+	m.mu.Unlock()
+	if f == nil {
+		f = m.other
+	}
+	f(msg)
+}
