@@ -263,7 +263,7 @@ func (q *Queue[T]) collect(b *batches[T]) {
 		have := len(b.batch.Items)
 		n := have + min(q.store.len, b.batch.Room())
 		items := slices.Grow(b.batch.Items, n-have)
-		if have == 0 || q.store.heap == nil {
+		if have == 0 || !q.store.compares() {
 			q.store.popAll(items[have:n])
 			b.batch.Items = items[:n]
 		} else {
@@ -344,16 +344,6 @@ func (q *Queue[T]) handOver(items []T) (n int) {
 // it queued. The lock must be held.
 func (q *Queue[T]) storeAll(items []T) int {
 	n := q.room(len(items))
-	if q.store.heap != nil {
-		for _, item := range items[:n] {
-			q.store.pushHeap(item)
-			q.store.len++
-			q.queued(1)
-		}
-		return n
-	}
-	q.store.buf.PushBackAll(items[:n])
-	q.store.len += n
-	q.queued(n)
+	q.store.pushAll(items[:n], q.queued)
 	return n
 }

@@ -433,7 +433,7 @@ func (q *Queue[T]) admit() {
 	for w := q.putters.Head; w != nil && !q.full(); w = q.putters.Head {
 		n := 1
 		switch {
-		case q.store.heap != nil:
+		case q.store.compares():
 			n = q.pushParked(w)
 		case len(w.Items) == 1:
 			q.store.buf.PushBack(w.Items[0])

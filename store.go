@@ -52,6 +52,25 @@ func (s *store[T]) order() string {
 // fifo reports whether items leave in the order in which they came.
 func (s *store[T]) fifo() bool { return s.heap == nil && !s.lifo }
 
+// compares reports whether push and pop call compare, which may fail.
+func (s *store[T]) compares() bool { return s.heap != nil }
+
+// pushAll adds items in order, and reports to pushed how many are in, before
+// compare can fail over the next.
+func (s *store[T]) pushAll(items []T, pushed func(n int)) {
+	if s.heap == nil {
+		s.buf.PushBackAll(items)
+		s.len += len(items)
+		pushed(len(items))
+		return
+	}
+	for _, item := range items {
+		s.pushHeap(item)
+		s.len++
+		pushed(1)
+	}
+}
+
 // first returns the item that leaves first. There must be one.
 func (s *store[T]) first() T {
 	switch {
