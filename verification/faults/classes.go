@@ -419,17 +419,17 @@ var classes = []class{
 		{
 			"as its context ends",
 			"TestBatchesYieldsWhatIsInHandWhateverEndsTheWait",
-			[]edit{{batchGo, "Queue.turn", "return len(b.batch.Items) > 0", "return len(b.batch.Items) > 0 && !b.ending"}},
+			[]edit{{batchGo, "Queue.turn", "if len(b.batch.Items) == 0 {\n\treturn q.turn(ctx, b)\n}", "if len(b.batch.Items) == 0 || b.ending {\n\treturn false\n}"}},
 		},
 		{
 			"at a shutdown",
 			"TestBatchesYieldsWhatIsInHandWhateverEndsTheWait",
-			[]edit{{batchGo, "Queue.turn", "return len(b.batch.Items) > 0", "return len(b.batch.Items) > 0 && !q.shutdown"}},
+			[]edit{{batchGo, "Queue.turn", "if len(b.batch.Items) == 0 {\n\treturn q.turn(ctx, b)\n}", "if len(b.batch.Items) == 0 || q.shutdown {\n\treturn false\n}"}},
 		},
 		{
 			"as the linger passes",
 			"TestBatchesLingersFromTheFirstItemAndNoLonger",
-			[]edit{{batchGo, "Queue.turn", "return len(b.batch.Items) > 0", "return len(b.batch.Items) == b.batch.Size"}},
+			[]edit{{batchGo, "Queue.turn", "if len(b.batch.Items) == 0 {\n\treturn q.turn(ctx, b)\n}", "if len(b.batch.Items) < b.batch.Size {\n\treturn false\n}"}},
 		},
 		{
 			"as compare panics over the items behind them",
