@@ -2,6 +2,8 @@ package queue_test
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,6 +139,53 @@ func TestReadyIsNotSignalledForCallsThatMoveNothing(t *testing.T) {
 					_ = q.Shutdown(true)
 				})
 			})
+		}
+	})
+}
+
+// No other call takes items, so a signal that is missing leaves some behind.
+func TestReadyLoopsAloneTakeEveryItem(t *testing.T) {
+	takes := map[string]func(q *queue.Queue[int]) (int, error){
+		"TryGet": func(q *queue.Queue[int]) (int, error) {
+			_, err := q.TryGet()
+			return 1, err
+		},
+		"TryGetBatch": func(q *queue.Queue[int]) (int, error) { return q.TryGetBatch(make([]int, 2)) },
+	}
+	forEachOrder(t, func(t *testing.T, o order) {
+		for name, take := range takes {
+			for _, capacity := range []int{1, 3, queue.Unbounded} {
+				t.Run(fmt.Sprintf("%s, capacity %d", name, capacity), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						q := o.make(capacity)
+						var taken atomic.Int64
+						for range 2 {
+							go func() {
+								for range q.Ready() {
+									n, err := take(q)
+									if err == nil {
+										taken.Add(int64(n))
+									}
+								}
+							}()
+						}
+						const producers, items = 3, 50
+						for range producers {
+							go func() {
+								for i := range items {
+									_ = q.Put(background, i)
+									_, _ = q.PutBatch(background, []int{i, i})
+								}
+							}()
+						}
+						synctest.Wait()
+						n := q.Len()
+						q.Shutdown(true)
+						require.Zero(t, n, "items are queued, and no loop is signalled")
+						require.EqualValues(t, 3*producers*items, taken.Load())
+					})
+				})
+			}
 		}
 	})
 }

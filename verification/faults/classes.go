@@ -659,7 +659,7 @@ var classes = []class{
 		},
 		{
 			"a turn of Batches keeps it when the queue is shut down",
-			"TestAShutdownForgetsNobody",
+			"TestEachCallReturnsTheErrorOfTheQueuesState",
 			[]edit{{batchGo, "Queue.turn", "q.lot.Unlock()\nreturn false", "return false"}},
 		},
 		{
@@ -760,7 +760,7 @@ var classes = []class{
 		},
 		{
 			"the same, in loops of one receive and one TryGet",
-			"TestReadyLoopsTakeEveryItem",
+			"TestReadyLoopsAloneTakeEveryItem",
 			[]edit{{queueGo, "Queue.takeUnlock", "if q.ready.Used() {\n\tq.signal()\n}", ""}},
 		},
 		{
@@ -803,27 +803,42 @@ var classes = []class{
 		{
 			"Done panics in a Get that stands in line",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
-			[]edit{{queueGo, "Queue.Get", "q.lot.Wait(done, &q.getters, w)", "done = ctx.Done()\n$old"}},
+			[]edit{
+				{queueGo, "Queue.Get", "done = q.lot.Done(ctx)", ""},
+				{queueGo, "Queue.Get", "q.lot.Wait(done, &q.getters, w)", "done = ctx.Done()\n$old"},
+			},
 		},
 		{
 			"Done panics in a Put that stands in line",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
-			[]edit{{queueGo, "Queue.Put", "q.lot.Wait(done, &q.putters, w)", "done = ctx.Done()\n$old"}},
+			[]edit{
+				{queueGo, "Queue.Put", "done = q.lot.Done(ctx)", ""},
+				{queueGo, "Queue.Put", "q.lot.Wait(done, &q.putters, w)", "done = ctx.Done()\n$old"},
+			},
 		},
 		{
 			"Done panics in a PutBatch that stands in line",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
-			[]edit{{batchGo, "Queue.PutBatch", "q.lot.Wait(done, &q.putters, w)", "done = ctx.Done()\n$old"}},
+			[]edit{
+				{batchGo, "Queue.PutBatch", "done = q.lot.Done(ctx)", ""},
+				{batchGo, "Queue.PutBatch", "q.lot.Wait(done, &q.putters, w)", "done = ctx.Done()\n$old"},
+			},
 		},
 		{
 			"Done panics in a GetBatch that stands in line",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
-			[]edit{{batchGo, "Queue.GetBatch", "q.lot.Wait(done, &q.getters, w)", "done = ctx.Done()\n$old"}},
+			[]edit{
+				{batchGo, "Queue.GetBatch", "done = q.lot.Done(ctx)", ""},
+				{batchGo, "Queue.GetBatch", "q.lot.Wait(done, &q.getters, w)", "done = ctx.Done()\n$old"},
+			},
 		},
 		{
 			"Done panics in a Join that stands in line",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
-			[]edit{{joinGo, "Queue.Join", "q.lot.Wait(done, &q.joiners, w)", "done = ctx.Done()\n$old"}},
+			[]edit{
+				{joinGo, "Queue.Join", "done = q.lot.Done(ctx)", ""},
+				{joinGo, "Queue.Join", "q.lot.Wait(done, &q.joiners, w)", "done = ctx.Done()\n$old"},
+			},
 		},
 		{
 			"Done panics in a call that holds the lock",
@@ -836,7 +851,10 @@ var classes = []class{
 		{
 			"Err panics in a call that stands in line",
 			"TestAContextThatFailsInErrWhileItsCallIsBlockedEndsItAloneAndChangesNothing",
-			[]edit{{parkGo, "Lot.Collect", "item, moved, err = w.one[0], w.Moved, w.err", "if w.err == errLeft {\n\t_ = ctx.Err()\n}\n$old"}},
+			[]edit{
+				{parkGo, "", "", "func (l *Lot[T]) WaitErr(ctx context.Context, done <-chan struct{}, line *Line[T], w *Waiter[T]) {\n\tselect {\n\tcase <-w.ready:\n\tcase <-done:\n\t\t_ = ctx.Err()\n\t\tl.leave(line, w, errLeft)\n\t}\n}"},
+				{queueGo, "Queue.Get", "q.lot.Wait(done, &q.getters, w)", "q.lot.WaitErr(ctx, done, &q.getters, w)"},
+			},
 		},
 		{
 			"a call that was completed asks for Err",
