@@ -1,6 +1,7 @@
 package queue_test
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,5 +79,32 @@ func TestBatchesWaitsForMoreAfterAPutBatchThatLeavesItUnfinished(t *testing.T) {
 				})
 			})
 		}
+	})
+}
+
+// The loop saw that its context is done, whatever Err says of it.
+func TestBatchesEndsAfterTheBatchInHandWhereDoneIsClosedAndErrIsNil(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.make(10)
+			done := make(chan struct{})
+			ctx := misbehavingContext{background, func() <-chan struct{} { return done }, func() error { return nil }}
+			var turns [][]int
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				for batch := range q.Batches(ctx, 3, time.Hour) {
+					turns = append(turns, slices.Clone(batch))
+					_ = q.TryPut(2)
+				}
+			}()
+			synctest.Wait()
+			require.NoError(t, q.TryPut(1))
+			close(done)
+			<-ended
+			require.Equal(t, [][]int{{1}}, turns)
+			require.Equal(t, []int{2}, empty(q))
+			check(t, q)
+		})
 	})
 }

@@ -868,7 +868,7 @@ var classes = []class{
 		},
 		{
 			"a loop over Batches goes on where Done is closed and Err is nil",
-			"TestBatchesYieldsWhatIsInHandWhateverEndsTheWait",
+			"TestBatchesEndsAfterTheBatchInHandWhereDoneIsClosedAndErrIsNil",
 			[]edit{{batchGo, "Queue.turn", "b.ending || ctx.Err() != nil", "ctx.Err() != nil"}},
 		},
 		{
