@@ -108,3 +108,15 @@ func TestBatchesEndsAfterTheBatchInHandWhereDoneIsClosedAndErrIsNil(t *testing.T
 		})
 	})
 }
+
+func TestBatchesLingersOverAnItemThatWasQueuedBeforeItsTurn(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.filled(t, 10, 1)
+			batches := collect(background, q, 3, 10*time.Second)
+			time.Sleep(time.Minute)
+			require.EqualValues(t, 1, q.Stats().Done)
+			require.Equal(t, []dated{{10 * time.Second, []int{1}}}, batches())
+		})
+	})
+}

@@ -386,7 +386,7 @@ var classes = []class{
 		},
 		{
 			"items that were queued before the wait start no linger",
-			"TestBatchesTakesWhatItsFreedSlotsLetIn",
+			"TestBatchesLingersOverAnItemThatWasQueuedBeforeItsTurn",
 			[]edit{{parkGo, "Batch.Arm", "if len(b.Items) > 0 {\n\tb.timer.Reset(b.Linger)\n}", ""}},
 		},
 		{
@@ -852,7 +852,7 @@ var classes = []class{
 			"Err panics in a call that stands in line",
 			"TestAContextThatFailsInErrWhileItsCallIsBlockedEndsItAloneAndChangesNothing",
 			[]edit{
-				{parkGo, "", "", "func (l *Lot[T]) WaitErr(ctx context.Context, done <-chan struct{}, line *Line[T], w *Waiter[T]) {\n\tselect {\n\tcase <-w.ready:\n\tcase <-done:\n\t\t_ = ctx.Err()\n\t\tl.leave(line, w, errLeft)\n\t}\n}"},
+				{parkGo, "", "", "func (l *Lot[T]) WaitErr(ctx context.Context, done <-chan struct{}, line *Line[T], w *Waiter[T]) {\n\tselect {\n\tcase <-w.ready:\n\tcase <-done:\n\t\t_ = ctx.Err()\n\t\tl.leave(line, w, errLeft, nil)\n\t}\n}"},
 				{queueGo, "Queue.Get", "q.lot.Wait(done, &q.getters, w)", "q.lot.WaitErr(ctx, done, &q.getters, w)"},
 			},
 		},
@@ -889,7 +889,10 @@ var classes = []class{
 		{
 			"Join misses a zero that comes as it asks for Done",
 			"TestJoinSeesAZeroThatComesAsItLooksAtItsContext",
-			[]edit{{joinGo, "Queue.Join", "q.unfinished == 0 || q.zeros != zeros", "q.unfinished == 0"}},
+			[]edit{
+				{joinGo, "Queue.Join", "zeros := q.zeros", ""},
+				{joinGo, "Queue.Join", "q.unfinished == 0 || q.zeros != zeros", "q.unfinished == 0"},
+			},
 		},
 	}},
 	{"printing a queue reads it without the lock, or shows its items", []fault{

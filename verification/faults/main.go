@@ -5,6 +5,7 @@
 //	go run ./verification/faults          # all
 //	go run ./verification/faults -short   # the first of each class
 //	go run ./verification/faults -run 17  # those of class 17
+//	go run ./verification/faults -match 'Goexit|nil' # those whose description matches
 //
 // A fault stands in the table as a function of the code, what to look for in it,
 // and what to put in its place. Code is found by its syntax, whatever its
@@ -36,11 +37,16 @@ import (
 func main() {
 	short := flag.Bool("short", false, "try only the first fault of each class")
 	only := flag.Int("run", 0, "try only faults of the class with this `number`")
+	match := flag.String("match", "", "try only faults whose description matches this `regexp`")
 	workers := flag.Int("workers", 2, "how many faults are tried at a time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, os.Stdout, *short, *only, *workers); err != nil {
+	described, err := regexp.Compile(*match)
+	if err == nil {
+		err = run(ctx, os.Stdout, *short, *only, described, *workers)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "faults:", err)
 		os.Exit(1)
 	}
@@ -56,7 +62,7 @@ type trial struct {
 	over   chan struct{} // closed when the above are set
 }
 
-func run(ctx context.Context, out io.Writer, short bool, only, workers int) error {
+func run(ctx context.Context, out io.Writer, short bool, only int, described *regexp.Regexp, workers int) error {
 	root, err := changed.Root(ctx)
 	if err != nil {
 		return err
@@ -64,7 +70,7 @@ func run(ctx context.Context, out io.Writer, short bool, only, workers int) erro
 	var trials []*trial
 	for i, c := range classes {
 		for j, f := range c.faults {
-			if (only == 0 || only == i+1) && (!short || j == 0) {
+			if (only == 0 || only == i+1) && (!short || j == 0) && described.MatchString(f.what) {
 				trials = append(trials, &trial{class: i + 1, fault: f, over: make(chan struct{})})
 			}
 		}
