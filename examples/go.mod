@@ -9,6 +9,7 @@ replace (
 )
 
 require (
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/boundq/queue v0.1.0
 	github.com/boundq/queue/natsqueue v0.1.0
 	github.com/boundq/queue/promqueue v0.1.0

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	_ "embed"
 	"flag"
 	"fmt"
 	"io"
@@ -176,6 +177,30 @@ func watched(t *testing.T) (cmd *exec.Cmd, stdout *bufio.Reader, b *tab) {
 	return cmd, stdout, openTab(t, address)
 }
 
+// axe is axe-core, which finds what hinders people with disabilities, as
+// released: https://github.com/dequelabs/axe-core/releases/tag/v4.14.1
+//
+//go:embed testdata/axe.min.js
+var axe string
+
+// accessible fails if axe finds anything in what the tab shows now.
+func (b *tab) accessible(when string) {
+	b.t.Helper()
+	eval[chromedp.Void](b, "if (!window.axe) {"+axe+"} void 0")
+	eval[chromedp.Void](b, `window.found = null; axe.run().then(r => window.found = r.violations.flatMap(v => v.nodes.map(n => v.id + ": " + n.html + " " + n.failureSummary))); void 0`)
+	b.until("window.found !== null")
+	require.Empty(b.t, eval[[]string](b, "window.found"), when)
+}
+
+// fits fails if the page is wider than the window.
+func (b *tab) fits(width int64) {
+	b.t.Helper()
+	const right = "Math.max(...[...document.querySelectorAll('*')].map(e => e.getBoundingClientRect().right))"
+	b.until(fmt.Sprintf("document.documentElement.clientWidth === %d && %s <= %d", width, right, width))
+}
+
+func text(id string) string { return fmt.Sprintf("document.getElementById(%q).textContent", id) }
+
 func TestABrowserShowsBackpressureComeAndGo(t *testing.T) {
 	t.Parallel()
 	cmd, out, b := watched(t)
@@ -186,43 +211,60 @@ func TestABrowserShowsBackpressureComeAndGo(t *testing.T) {
 	b.until(`document.querySelectorAll("#candles canvas").length === 3`)
 
 	b.press("work", kb.End)
-	b.until(`document.getElementById("work-text").textContent === "50 ms"`)
+	b.until(text("work-text") + ` === "50 ms"`)
 	b.until(number("depth") + " > 8000")
-	b.until(`document.getElementById("level").textContent === "high"`)
+	b.until(text("level") + ` === "full"`)
 	b.until(number("parked") + " === 1")
+	b.until(text("blocked") + ` !== "none"`)
 
 	b.click("[data-for=workers][data-add='1']")
 	b.until(number("workers-now") + " === 5")
 	b.enter("capacity", 20_000)
 	b.until(number("capacity-now") + " === 20000")
 	b.until(number("depth") + " > 10500")
-	b.enter("capacity", 0)
-	b.until(`document.getElementById("message").textContent.includes("capacity 0: must be at least 1")`)
-	b.until(`document.activeElement.id === "capacity" && document.getElementById("capacity").value === "20000"`)
+	for value, want := range map[string]string{"0": "capacity 0: must be at least 1 and at most 10000000", "1e9": "must be at least 1 and at most 10000000", "": `capacity \"\": parse error; must be at least 1`} {
+		eval[chromedp.Void](b, fmt.Sprintf(`document.getElementById("capacity").focus(); document.getElementById("capacity").value = %q; void 0`, value))
+		eval[chromedp.Void](b, `document.getElementById("capacity").dispatchEvent(new Event("change")); void 0`)
+		b.until(text("message") + `.includes("` + want + `")`)
+		b.until(`document.activeElement.id === "capacity" && document.getElementById("capacity").value === "20000"`)
+	}
 	require.Equal(t, 20_000, eval[int](b, number("capacity-now")))
-
-	for _, scheme := range []string{"light", "dark"} {
-		b.colours(scheme)
-		for _, width := range []int64{1280, 320} {
-			b.size(width, 800)
-			const right = "Math.max(...[...document.querySelectorAll('*')].map(e => e.getBoundingClientRect().right))"
-			b.until(fmt.Sprintf("document.documentElement.clientWidth === %d && %s <= %d", width, right, width))
-		}
+	for _, change := range []string{"work 50 ms", "workers 5", "capacity 20,000"} {
+		b.until(fmt.Sprintf(`[...document.querySelectorAll("#depth-chart .change")].some(e => e.textContent.includes(%q))`, change))
 	}
 
-	b.press("work", kb.Home)
-	b.until(number("depth") + " < 5000")
-	b.until(number("parked") + " === 0")
+	// The feed, which is blocked, follows another policy at once.
+	b.until(number("parked") + " === 1")
+	eval[chromedp.Void](b, `document.getElementById("overflow").value = "drop-oldest"; document.getElementById("overflow").dispatchEvent(new Event("change")); void 0`)
+	b.until(number("parked") + " === 0 && " + number("dropped") + " > 0")
 
-	b.click("#shutdown")
-	b.until(`document.getElementById("state").textContent === "ended"`)
-	require.Contains(t, eval[string](b, `document.getElementById("message").textContent`), "none lost")
+	b.press("work", kb.Home)
+	b.until(text("work-text") + ` === "none"`)
+	b.until(number("depth") + " < 5000")
+
+	b.shutDown()
+	b.until(text("state") + ` === "ended"`)
+	require.NotContains(t, eval[string](b, text("message")), "none lost", "some were dropped")
 	rest, err := io.ReadAll(out)
 	require.NoError(t, err)
 	require.NoError(t, cmd.Wait())
 	s := lastLine(t, rest)
 	require.NoError(t, s.check())
 	require.Greater(t, s.MaxDepth, 10_000, "the queue was never larger than it was at first")
+	require.NotZero(t, s.Dropped)
+	require.NotZero(t, s.BlockedS)
+
+	// Nothing that has ended looks alive, and the account stays.
+	for _, id := range []string{"in", "out", "parked", "depth", "workers-now", "latency", "level"} {
+		require.Equal(t, "–", eval[string](b, text(id)), id)
+	}
+	require.Zero(t, eval[int](b, `document.querySelectorAll("a").length`))
+	require.True(t, eval[bool](b, `document.getElementById("controls").disabled`))
+	require.True(t, eval[bool](b, `document.getElementById("account").checkVisibility()`))
+	for _, figure := range []int64{s.Received, s.Processed, s.Dropped} {
+		require.True(t, eval[bool](b, fmt.Sprintf(`document.getElementById("account").textContent.replaceAll(",", "").includes("%d")`, figure)))
+	}
+	b.accessible("after the end")
 
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -231,27 +273,117 @@ func TestABrowserShowsBackpressureComeAndGo(t *testing.T) {
 	for _, request := range b.requests {
 		require.True(t, strings.HasPrefix(request, home+"/") || strings.HasPrefix(request, "data:"), "asks for %s", request)
 	}
-	require.Len(t, b.faults, 1, "%q", b.faults)
-	require.Contains(t, b.faults[0], "400", "the capacity that was refused")
+	require.Len(t, b.faults, 3, "%q", b.faults)
+	for _, fault := range b.faults {
+		require.Contains(t, fault, "400", "the capacities that were refused")
+	}
 }
 
-// The queue fills, is made larger and fills again, and more workers let it
-// drain: a minute worth a picture.
+// shutDown uses the button, and the question that it asks, by keyboard.
+func (b *tab) shutDown() {
+	b.t.Helper()
+	b.press("shutdown", kb.Enter)
+	b.until(`document.getElementById("confirm").open`)
+	b.press("confirm-yes", kb.Enter)
+}
+
+func TestThePageCanBeUsedByAnybodyOnAnyScreen(t *testing.T) {
+	t.Parallel()
+	_, _, b := watched(t)
+	b.until(number("received") + " > 0")
+	b.until(`document.querySelectorAll("#candles canvas").length === 3`)
+	for _, scheme := range []string{"light", "dark"} {
+		b.colours(scheme)
+		for _, width := range []int64{1280, 320} {
+			b.size(width, 800)
+			b.fits(width)
+			b.accessible(fmt.Sprintf("%s, %d px", scheme, width))
+		}
+	}
+
+	const above = `[...document.querySelectorAll("main .card")].filter(e => e.checkVisibility() && e.getBoundingClientRect().bottom <= document.querySelector(".controls").getBoundingClientRect().top).length`
+	require.LessOrEqual(t, eval[int](b, above), 1, "cards above the controls, on a phone")
+
+	// The question before the end, which is asked once.
+	b.press("shutdown", kb.Enter)
+	b.until(`document.getElementById("confirm").open`)
+	b.accessible("the question")
+	require.NoError(t, chromedp.Do(b.ctx, chromedp.KeyEvent(kb.Escape)))
+	b.until(`!document.getElementById("confirm").open`)
+	require.Equal(t, "live", eval[string](b, text("state")))
+	b.size(1280, 800)
+
+	// By keyboard alone, from the first control to the last.
+	reached := make(map[string]bool)
+	eval[chromedp.Void](b, "document.activeElement.blur()")
+	for range 20 {
+		require.NoError(t, chromedp.Do(b.ctx, chromedp.KeyEvent(kb.Tab)))
+		reached[eval[string](b, "document.activeElement.id")] = true
+	}
+	for _, id := range []string{"work", "workers", "capacity", "overflow", "burst", "shutdown"} {
+		require.True(t, reached[id], id)
+	}
+
+	// The labels at 50 and 80 percent, after a Resize to a small part of what
+	// the chart still shows.
+	const overlap = `(() => {
+		const [a, b] = ["80 %", "50 %"].map(n => document.querySelector('#depth-chart [data-label="' + n + '"]').getBoundingClientRect());
+		return a.bottom > b.top;
+	})()`
+	b.enter("capacity", 50)
+	b.until(number("capacity-now") + " === 50")
+	require.False(t, eval[bool](b, overlap))
+}
+
+func TestTheDemoBreathes(t *testing.T) {
+	t.Parallel()
+	_, _, b := watched(t)
+	for range 2 { // waves come, and the queue drains
+		b.until(number("depth") + " > 1000")
+		b.until(number("depth") + " < 500")
+	}
+	require.Regexp(t, `^[\d.]+ (µs|ms|s)$`, eval[string](b, text("latency")))
+	require.Regexp(t, `^[\d.]+ (µs|ms|s)$`, eval[string](b, text("latency-p99")))
+	require.Regexp(t, `^[\d.]+ (µs|ms|s)$`, eval[string](b, text("wait")))
+
+	b.click("#burst")
+	b.until(`[...document.querySelectorAll("#depth-chart .change")].some(e => e.textContent === "burst")`)
+
+	b.press("work", kb.Home)
+	b.press("work", kb.ArrowRight)
+	b.until(text("work-text") + ` === "10 µs"`)
+	stop := 10 * time.Microsecond
+	for stop < 50*time.Millisecond {
+		b.press("work", kb.ArrowRight)
+		next, err := time.ParseDuration(strings.ReplaceAll(eval[string](b, text("work-text")), " ", ""))
+		require.NoError(t, err)
+		require.Greater(t, next, stop)
+		require.LessOrEqual(t, next, 2*stop, "a step from %v", stop)
+		stop = next
+	}
+}
+
+// Waves and a burst come; more work on each trade fills the queue, which is made
+// larger; and more workers drain it: a minute worth a picture.
 func TestThePageIsPictured(t *testing.T) {
 	if *screenshots == "" {
 		t.Skip("-screenshots names no folder")
 	}
 	_, _, b := watched(t)
-	time.Sleep(14 * time.Second)
+	time.Sleep(20 * time.Second)
+	b.click("#burst")
+	time.Sleep(8 * time.Second)
 	b.press("work", kb.ArrowRight)
-	time.Sleep(11 * time.Second)
+	time.Sleep(12 * time.Second)
 	b.enter("capacity", 20_000)
-	time.Sleep(11 * time.Second)
+	time.Sleep(9 * time.Second)
 	b.enter("workers", 16)
-	time.Sleep(27 * time.Second)
+	time.Sleep(13 * time.Second)
 	eval[chromedp.Void](b, "document.activeElement.blur()")
 	b.colours("light")
 	b.picture(filepath.Join(*screenshots, "marketdata.png"))
 	b.colours("dark")
 	b.picture(filepath.Join(*screenshots, "marketdata-dark.png"))
+	b.size(360, 740)
+	b.picture(filepath.Join(*screenshots, "phone.png"))
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -96,7 +97,7 @@ func refused(status int) bool {
 func (f *feed) session(ctx context.Context) error {
 	dialing, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, answer, err := websocket.Dial(dialing, f.url, nil)
+	conn, answer, err := websocket.Dial(dialing, f.url, &websocket.DialOptions{HTTPClient: &http.Client{Transport: lossy{}}})
 	if err != nil {
 		if answer != nil && refused(answer.StatusCode) {
 			return refusal{fmt.Errorf("feed: %s refuses the connection: %w", f.url, err)}
@@ -126,6 +127,30 @@ func (f *feed) session(ctx context.Context) error {
 		}
 		f.handle(message)
 	}
+}
+
+// lossy is a transport whose WebSockets report the end of the connection as an
+// error. Package websocket ends a message at io.EOF, which it also gets if the
+// connection is lost in the middle of one; the rest would be lost unnoticed.
+type lossy struct{}
+
+func (lossy) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil {
+		if conn, ok := answer.Body.(io.ReadWriteCloser); ok {
+			answer.Body = lossyConn{conn}
+		}
+	}
+	return answer, err
+}
+
+type lossyConn struct{ io.ReadWriteCloser }
+
+func (c lossyConn) Read(b []byte) (n int, err error) {
+	if n, err = c.ReadWriteCloser.Read(b); err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 // watch pings an exchange that is silent, and closes the connection if it stays
@@ -209,7 +234,7 @@ func (f *feed) handleTrade(element []byte, now time.Time) {
 		return
 	}
 	f.order++
-	t.order = f.order
+	t.order, t.received = f.order, now
 	pass, misdated := tape.next(t, element, now)
 	if misdated != nil {
 		f.rejectDate(misdated)

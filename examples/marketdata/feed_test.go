@@ -40,8 +40,8 @@ func accepting(handle func(ctx context.Context, conn *websocket.Conn)) http.Hand
 // each connection to handle. The connections are pipes, which wrap may change.
 func inBubble(t *testing.T, wrap func(net.Conn) net.Conn, handle func(ctx context.Context, conn *websocket.Conn), test func(t *testing.T)) {
 	t.Helper()
-	transport := http.DefaultClient.Transport
-	defer func() { http.DefaultClient.Transport = transport }()
+	transport := http.DefaultTransport
+	defer func() { http.DefaultTransport = transport }()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(time.UnixMilli(base).AddDate(0, 0, 1))) // a bubble's clock starts long before these trades
 		l := pipeListener{make(chan net.Conn), make(chan struct{})}
@@ -53,7 +53,7 @@ func inBubble(t *testing.T, wrap func(net.Conn) net.Conn, handle func(ctx contex
 			l.conn <- server
 			return client, nil
 		}}
-		http.DefaultClient.Transport = pipes
+		http.DefaultTransport = pipes
 		server := &http.Server{Handler: accepting(handle)}
 		defer func() { require.NoError(t, server.Close()) }()
 		defer pipes.CloseIdleConnections()
@@ -198,3 +198,33 @@ func TestARefusalEndsTheFeedAndATroubleOfTheMomentDoesNot(t *testing.T) {
 		}
 	}
 }
+
+func TestAMessageThatIsCutOffIsNeverTakenForAWholeOne(t *testing.T) {
+	message := tradesFrame(t, 30)
+	const header = 4 // bytes, of a WebSocket's frame of this size
+	for cut := range header + len(message) {
+		var connections int
+		wrap := func(c net.Conn) net.Conn {
+			if connections++; connections > 1 {
+				return c
+			}
+			return &cutConn{c, len(handshake) + cut}
+		}
+		inBubble(t, wrap, func(ctx context.Context, conn *websocket.Conn) {
+			_, _, _ = conn.Read(ctx) // the subscription, as a pipe keeps nothing
+			if connections == 1 {
+				_ = conn.Write(ctx, websocket.MessageText, []byte(message))
+				return
+			}
+			_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
+		}, func(t *testing.T) {
+			f := newFeed("ws://exchange", []string{"X"}, quiet, func(trade) {})
+			require.NoError(t, f.run(t.Context()))
+			require.Zero(t, f.bad.Load(), "cut after %d bytes", cut)
+			require.Zero(t, f.received.Load())
+		})
+	}
+}
+
+// handshake is what a server answers before the first frame.
+const handshake = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ............................\r\nUpgrade: websocket\r\n\r\n"

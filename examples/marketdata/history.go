@@ -7,23 +7,26 @@ import (
 
 const (
 	sampleEvery = 250 * time.Millisecond
-	keepSamples = 61 * int(time.Second/sampleEvery) // a minute, and a second before it for its first rates
+	keepSamples = 61 * int(time.Second/sampleEvery) // a minute, and a second for its first rates
 )
 
-// A sample is the pipeline's figures at a moment.
+// A sample holds the pipeline's statistics and settings at one moment.
 type sample struct {
-	Time int64 `json:"time"` // in ms
+	Time    int64 `json:"time"`    // in ms since 1970
+	Elapsed int64 `json:"elapsed"` // in ms since the page was started, on the monotonic clock, for durations
 	figures
 	Workers   int           `json:"workers"`
 	ExtraWork time.Duration `json:"work"` // in ns
+	Overflow  string        `json:"overflow"`
+	Bursts    int64         `json:"bursts"` // that were asked for
 }
 
 // A history keeps the samples of the last minute for any number of readers. It
-// waits for none of them: one that is slow finds more of them at once.
+// does not block for a slow one, which then gets several samples at once.
 type history struct {
 	mu      sync.Mutex
 	samples []sample
-	added   int // in all; samples has the last ones of them
+	added   int // in all; samples holds the last of them
 	end     *summary
 	changed chan struct{} // closed and replaced at each change
 }
@@ -41,7 +44,7 @@ func (h *history) add(s sample) {
 	h.notify()
 }
 
-// finish says that no more samples will come, and how it all ended.
+// finish tells the readers that there are no more samples, and the summary.
 func (h *history) finish(s summary) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -55,9 +58,9 @@ func (h *history) notify() {
 	h.changed = make(chan struct{})
 }
 
-// since returns the samples after the first n that were ever added, as far as
-// they are kept, how many were added in all, how it ended, nil if it has not,
-// and a channel that is closed when there is more.
+// since returns the samples that were added after the first n, as far as they
+// are kept; how many were added in all; the summary, nil while the run goes on;
+// and a channel that is closed at the next change.
 func (h *history) since(n int) (samples []sample, added int, end *summary, changed <-chan struct{}) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -1,9 +1,9 @@
-// Marketdata reads trades from a WebSocket, puts them into a queue, builds bars
-// of open, high, low, close and volume from them with several workers, and keeps
-// the bars in a DuckDB database.
+// Marketdata reads trades from a WebSocket into a queue. Several workers build
+// bars (open, high, low, close and volume) from them, which are stored in a
+// DuckDB database.
 //
-// Without flags it serves made-up trades itself, over a WebSocket on the
-// loopback, in the protocol of Hyperliquid, and ends after ten seconds. With
+// By default it serves invented trades itself, over a WebSocket on the loopback,
+// in the protocol of Hyperliquid, and stops after ten seconds. With
 //
 //	go run ./examples/marketdata -url wss://api.hyperliquid.xyz/ws -coins BTC,ETH -duration 0
 //
@@ -11,7 +11,7 @@
 //
 //	go run ./examples/marketdata -http localhost:8080
 //
-// it shows itself at work to a browser, where its workers can be slowed down.
+// it serves a live page, with controls for the load and the settings.
 package main
 
 import (
@@ -46,7 +46,7 @@ func main() {
 }
 
 // interrupts returns a context that is done at the first SIGINT or SIGTERM, and
-// one that is done at the second. The third ends the program.
+// one that is done at the second. A third signal kills the program.
 func interrupts() (first, second context.Context) {
 	first, stop := context.WithCancel(context.Background())
 	second, halt := context.WithCancel(context.Background())
@@ -62,7 +62,7 @@ func interrupts() (first, second context.Context) {
 	return first, second
 }
 
-// run runs the pipeline from the exchange to the summary.
+// run runs the pipeline, from the exchange to the summary.
 func run(c config, stop, now context.Context, out io.Writer, log *slog.Logger) (err error) {
 	stop, shutdown := context.WithCancel(stop)
 	defer shutdown()
@@ -71,8 +71,11 @@ func run(c config, stop, now context.Context, out io.Writer, log *slog.Logger) (
 	}
 	url := c.url
 	var embedded *exchange
+	var burst func()
 	if url == "" {
-		if embedded, err = startExchange(c.trades(log)); err != nil {
+		var trades source
+		trades, burst = c.source(log)
+		if embedded, err = startExchange(trades); err != nil {
 			return err
 		}
 		defer embedded.close()
@@ -87,7 +90,7 @@ func run(c config, stop, now context.Context, out io.Writer, log *slog.Logger) (
 	p := newPipeline(c, url, store.upsert, log)
 	var live *page
 	if c.http != "" {
-		if live, err = servePage(c.http, p, shutdown); err != nil {
+		if live, err = servePage(c.http, p, shutdown, burst); err != nil {
 			return err
 		}
 		defer live.close()

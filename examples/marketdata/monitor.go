@@ -11,15 +11,13 @@ import (
 	"golang.org/x/term"
 )
 
-// From these shares of the capacity on, the queue's depth is worth a look, and
-// an alarm.
+// The depth is shown as moderate or high from these shares of the capacity on.
 const (
 	moderate = 0.5
 	high     = 0.8
 )
 
-// figures are what the monitor and the page show, and what the next ones' rates
-// are counted from.
+// figures are the statistics that the monitor and the page show.
 type figures struct {
 	Received   int64 `json:"received"`
 	Processed  int64 `json:"processed"`
@@ -27,9 +25,13 @@ type figures struct {
 	Stored     int64 `json:"stored"` // bars
 	Depth      int   `json:"depth"`
 	Capacity   int   `json:"capacity"`
-	Parked     int   `json:"parked"` // producers
+	Parked     int   `json:"parked"` // 1 while the feed is blocked
 	Unfinished int   `json:"unfinished"`
-	Draining   bool  `json:"draining"` // no more are let in
+	Draining   bool  `json:"draining"` // the queue is shut down
+
+	BlockedFor time.Duration `json:"blocked_for"` // in ns: how long the feed has been blocked in all
+	ToBar      percentiles   `json:"latency"`     // from the socket to the bar, over the last seconds
+	InQueue    percentiles   `json:"in_queue"`    // the same, from the feed to a worker
 }
 
 func (p *pipeline) figures() figures {
@@ -44,6 +46,9 @@ func (p *pipeline) figures() figures {
 		Parked:     s.PutWaiting,
 		Unfinished: s.Unfinished,
 		Draining:   s.Shutdown,
+		BlockedFor: p.blocked.elapsed(),
+		ToBar:      p.toBar.lately(),
+		InQueue:    p.inQueue.lately(),
 	}
 }
 
@@ -70,20 +75,22 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// line returns the figures as a line of text, with rates since last.
+// line returns the figures as a line of text, with rates since the last ones.
 func (f figures) line(last figures, since time.Duration, now time.Time, colour bool) string {
 	rate := func(n int64) int64 { return int64(float64(n) / since.Seconds()) }
-	return fmt.Sprintf("%s  in %6d/s  out %6d/s  depth %5d of %d %s  parked %d  unfinished %d  dropped %d  bars %d",
+	return fmt.Sprintf("%s  in %6d/s  out %6d/s  depth %5d of %d %s  blocked %d  unfinished %d  dropped %d  bars %d",
 		now.Format(time.TimeOnly), rate(f.Received-last.Received), rate(f.Processed-last.Processed),
 		f.Depth, f.Capacity, gauge(f.Depth, f.Capacity, colour), f.Parked, f.Unfinished, f.Dropped, f.Stored)
 }
 
-// gauge draws how full the queue is, and says whether that is much.
+// gauge draws how full the queue is, with a word for it.
 func gauge(depth, capacity int, colour bool) string {
 	const width = 20
 	share := float64(depth) / float64(capacity)
 	level, paint := "ok", "32" // green
 	switch {
+	case share >= 1:
+		level, paint = "FULL", "31" // red
 	case share >= high:
 		level, paint = "HIGH", "31" // red
 	case share >= moderate:

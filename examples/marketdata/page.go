@@ -4,7 +4,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
-	"flag"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,35 +22,39 @@ import (
 )
 
 const (
-	candles      = 40              // bars of each coin that are shown
-	candlesEvery = time.Second     // they are sent again
-	slowest      = 5 * time.Second // that a browser may be at taking an event
-	farewell     = 2 * time.Second // for browsers to take the last one
+	candles      = 40 // bars shown of each coin
+	candlesEvery = time.Second
+	writeTimeout = 5 * time.Second // per server-sent event
+	endTimeout   = 2 * time.Second // for the last event of all browsers
 	maxForm      = 1 << 16         // bytes
 )
 
-// uPlot, the library that draws the charts, is there as it was released:
+// The folder holds uPlot, which draws the charts, as released:
 // https://github.com/leeoniya/uPlot/tree/1.6.32/dist
 //
 //go:embed page
 var pageFiles embed.FS
 
-// A page shows a pipeline at work to browsers, and lets them change its settings
-// and begin its graceful shutdown.
+// A page shows a running pipeline in browsers. Its controls change the settings,
+// ask for bursts of trades, and shut the pipeline down.
 type page struct {
 	url      string
 	pipeline *pipeline
 	shutdown func()
+	burst    func() // nil if there can be none
 	history  *history
+
+	started time.Time
+	bursts  atomic.Int64
 
 	server  *http.Server
 	stop    context.CancelFunc
 	running sync.WaitGroup // the server, its requests and the recording
 }
 
-// servePage starts to serve a page about p at an address. shutdown is called
-// when somebody asks for it there. The caller must close the page.
-func servePage(address string, p *pipeline, shutdown func()) (*page, error) {
+// servePage serves a page about p at an address. The page's controls call
+// shutdown, and burst unless it is nil. The caller must close the page.
+func servePage(address string, p *pipeline, shutdown, burst func()) (*page, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("page: %w", err)
@@ -59,7 +64,9 @@ func servePage(address string, p *pipeline, shutdown func()) (*page, error) {
 		url:      "http://" + listener.Addr().String() + "/",
 		pipeline: p,
 		shutdown: shutdown,
+		burst:    burst,
 		history:  newHistory(),
+		started:  time.Now(),
 		stop:     stop,
 	}
 	handler := g.handler()
@@ -73,23 +80,23 @@ func servePage(address string, p *pipeline, shutdown func()) (*page, error) {
 			handler.ServeHTTP(w, r)
 		}),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
-		ReadHeaderTimeout: slowest,
+		ReadHeaderTimeout: writeTimeout,
 	}
 	g.running.Go(func() { _ = g.server.Serve(listener) })
 	g.running.Go(func() { g.record(ctx) })
 	return g, nil
 }
 
-// end tells the browsers how the run ended.
+// end sends the summary to the browsers.
 func (g *page) end(s summary) {
 	g.history.add(g.sample())
 	g.history.finish(s)
 }
 
-// close stops serving, and waits until everything has stopped. If the run has
-// come to its end, the browsers get a moment to hear of it.
+// close stops the server and everything that it started. If the run has ended,
+// it first gives the browsers endTimeout to receive the summary.
 func (g *page) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	ctx, cancel := context.WithTimeout(context.Background(), endTimeout)
 	defer cancel()
 	if _, _, end, _ := g.history.since(0); end == nil {
 		g.stop()
@@ -118,9 +125,12 @@ func (g *page) sample() sample {
 	s := g.pipeline.current()
 	return sample{
 		Time:      time.Now().UnixMilli(),
+		Elapsed:   time.Since(g.started).Milliseconds(),
 		figures:   g.pipeline.figures(),
 		Workers:   s.workers,
 		ExtraWork: s.extraWork,
+		Overflow:  s.overflow,
+		Bursts:    g.bursts.Load(),
 	}
 }
 
@@ -135,6 +145,13 @@ func (g *page) handler() http.Handler {
 	metrics.MustRegister(promqueue.NewCollector("trades", g.pipeline.queue))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("POST /settings", g.serveSettings)
+	if g.burst != nil {
+		mux.HandleFunc("POST /burst", func(w http.ResponseWriter, _ *http.Request) {
+			g.bursts.Add(1)
+			g.burst()
+			w.WriteHeader(http.StatusAccepted)
+		})
+	}
 	mux.HandleFunc("POST /shutdown", func(w http.ResponseWriter, _ *http.Request) {
 		g.shutdown()
 		w.WriteHeader(http.StatusAccepted)
@@ -148,40 +165,30 @@ func (g *page) handler() http.Handler {
 	})
 }
 
-// fromLoopback refuses requests for a name that is not the loopback's. A site
-// that has its own name point to the loopback would pass as the same origin.
+// fromLoopback refuses requests for host names other than the loopback's. Without
+// it, a site whose own name resolves to the loopback would count as same-origin.
 func fromLoopback(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := (&url.URL{Host: r.Host}).Hostname()
 		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-			http.Error(w, fmt.Sprintf("host %q: this is served to the loopback only", r.Host), http.StatusForbidden)
+			http.Error(w, fmt.Sprintf("host %q: this page is served to the loopback only", r.Host), http.StatusForbidden)
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
 }
 
-// serveSettings changes the settings that the form has; they are named and
+// serveSettings changes the settings that the form names. Names and values are
 // written as the flags are.
 func (g *page) serveSettings(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	err := r.ParseForm()
-	if err == nil {
-		err = g.pipeline.change(func(s *settings) error {
-			if len(r.PostForm) == 0 {
-				return fmt.Errorf("nothing to change: give capacity, workers or work as a form")
-			}
-			flags := flag.NewFlagSet("", flag.ContinueOnError)
-			s.define(flags)
-			for name, values := range r.PostForm {
-				for _, value := range values {
-					if err := flags.Set(name, value); err != nil {
-						return fmt.Errorf("%s %q: %w", name, value, err)
-					}
-				}
-			}
-			return nil
-		})
+	switch {
+	case err != nil:
+	case len(r.PostForm) == 0:
+		err = errors.New("nothing to change: send capacity, workers, work or overflow as a form")
+	default:
+		err = g.pipeline.change(func(s *settings) error { return s.set(r.PostForm) })
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -190,9 +197,8 @@ func (g *page) serveSettings(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// serveEvents sends what the page shows, as server-sent events: the samples of
-// the last minute, then each new one; the last bars of each coin; and in the end
-// the summary.
+// serveEvents sends server-sent events: the samples of the last minute, then
+// each new one; the last bars of each coin; and at the end the summary.
 func (g *page) serveEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
@@ -202,7 +208,7 @@ func (g *page) serveEvents(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return err
 		}
-		if err := control.SetWriteDeadline(time.Now().Add(slowest)); err != nil {
+		if err := control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", event, text); err != nil {
@@ -238,24 +244,27 @@ func (g *page) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// run returns what the page says of a run as such.
-func (g *page) run() map[string]string {
-	source := g.pipeline.url
-	switch {
-	case g.pipeline.replay != nil:
-		source = "Replay of " + g.pipeline.replay.path
-	case source == "":
-		source = "Made-up trades"
-	}
-	return map[string]string{
-		"source":   source + " of " + strings.Join(g.pipeline.coins, ", "),
-		"overflow": g.pipeline.overflow,
-		"bar":      g.pipeline.bar.String(),
-	}
+// A runInfo describes the run as a whole.
+type runInfo struct {
+	Source string `json:"source"`
+	Bar    string `json:"bar"`
+	Burst  bool   `json:"burst"` // whether there can be one
 }
 
-// candles returns the last bars of each coin, by start, each as its start in ms
-// and its open, high, low and close.
+func (g *page) run() runInfo {
+	c := g.pipeline.config
+	source := c.url
+	switch {
+	case c.replay != nil:
+		source = "Replay of " + c.replay.path
+	case source == "":
+		source = "Invented trades"
+	}
+	return runInfo{source + " of " + strings.Join(c.coins, ", "), c.bar.String(), g.burst != nil}
+}
+
+// candles returns the last bars of each coin, by start. Each holds its start in ms,
+// open, high, low and close.
 func (g *page) candles() map[string][][5]float64 {
 	all := make(map[string][][5]float64)
 	for coin, bars := range g.pipeline.bars.recent(candles) {

@@ -26,13 +26,14 @@ type pageBed struct {
 	*bed
 	page      *page
 	shutdowns atomic.Int64
+	bursts    atomic.Int64
 }
 
 func newPageBed(t *testing.T, args ...string) *pageBed {
 	t.Helper()
 	b := &pageBed{bed: newBed(t, func(_ *bed, publish func([]wireTrade) error) error { return publishAll(publish, 500) }, args...)}
 	var err error
-	b.page, err = servePage("127.0.0.1:0", b.pipeline, func() { b.shutdowns.Add(1) })
+	b.page, err = servePage("127.0.0.1:0", b.pipeline, func() { b.shutdowns.Add(1) }, func() { b.bursts.Add(1) })
 	require.NoError(t, err)
 	t.Cleanup(b.page.close)
 	return b
@@ -94,7 +95,7 @@ func TestThePageStreamsTheRunFromItsPastToItsEnd(t *testing.T) {
 	require.Equal(t, "text/event-stream", answer.Header.Get("Content-Type"))
 
 	all := events(t, text)
-	require.Equal(t, event{"run", `{"bar":"1s","overflow":"block","source":"Made-up trades of X"}`}, all[0])
+	require.Equal(t, event{"run", `{"source":"Invented trades of X","bar":"1s","burst":true}`}, all[0])
 	require.Equal(t, event{"samples", all[1].data}, all[1])
 	var samples []sample
 	var bars map[string][][5]float64
@@ -110,6 +111,7 @@ func TestThePageStreamsTheRunFromItsPastToItsEnd(t *testing.T) {
 	require.Greater(t, len(samples), 2, "and what came then")
 	for i := range samples[1:] {
 		require.LessOrEqual(t, samples[i].Time, samples[i+1].Time)
+		require.LessOrEqual(t, samples[i].Elapsed, samples[i+1].Elapsed)
 	}
 	last := samples[len(samples)-1]
 	require.EqualValues(t, 500, last.Received)
@@ -178,19 +180,20 @@ func TestABrowserThatReadsNothingHoldsUpNobody(t *testing.T) {
 	start := time.Now()
 	b.page.end(s)
 	b.page.close()
-	require.Greater(t, time.Since(start), farewell/2, "nothing was stuck")
-	require.Less(t, time.Since(start), farewell+time.Minute)
+	require.Greater(t, time.Since(start), endTimeout/2, "nothing was stuck")
+	require.Less(t, time.Since(start), endTimeout+time.Minute)
 }
 
 func TestSettingsAreChangedAsTheFlagsAreWritten(t *testing.T) {
 	b := newPageBed(t)
 	for form, want := range map[string]settings{
-		"workers=7":                    {10_000, 7, 0},
-		"work=1.5ms":                   {10_000, 7, 1500 * time.Microsecond},
-		"capacity=50&workers=2&work=0": {50, 2, 0},
-		"capacity=10000000&workers=10000&work=1m0s": {maxCapacity, maxWorkers, maxExtraWork},
+		"workers=7":                    {10_000, 7, 0, block},
+		"work=1.5ms":                   {10_000, 7, 1500 * time.Microsecond, block},
+		"capacity=50&workers=2&work=0": {50, 2, 0, block},
+		"overflow=drop-newest":         {10_000, 7, 0, dropNewest},
+		"capacity=10000000&workers=10000&work=1m0s": {maxCapacity, maxWorkers, maxExtraWork, block},
 	} {
-		_ = b.change(func(s *settings) error { *s = settings{10_000, 7, 0}; return nil })
+		_ = b.change(func(s *settings) error { *s = settings{10_000, 7, 0, block}; return nil })
 		answer, text := b.ask(t, http.MethodPost, "/settings", form)
 		require.Equal(t, http.StatusNoContent, answer.StatusCode, text)
 		require.Equal(t, want, b.current())
@@ -215,6 +218,7 @@ func TestBadSettingsAreRefusedAndChangeNothing(t *testing.T) {
 		"work=61s":                  "work 1m1s: must not be negative, and at most 1m0s",
 		"work=1":                    `work "1": parse error`,
 		"speed=2":                   `speed "2": no such flag`,
+		"overflow=spill":            "overflow spill: must be block, drop-oldest or drop-newest",
 		"workers=2&capacity=none":   `capacity "none": parse error`,
 		"workers=%zz":               "invalid URL escape",
 		"workers=" + strings.Repeat("1", maxForm): "too large",
@@ -230,7 +234,7 @@ func TestBadSettingsAreRefusedAndChangeNothing(t *testing.T) {
 
 func TestControlsTakePOSTOnly(t *testing.T) {
 	b := newPageBed(t)
-	for _, path := range []string{"/settings", "/shutdown"} {
+	for _, path := range []string{"/settings", "/shutdown", "/burst"} {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPatch} {
 			answer, _ := b.ask(t, method, path, "workers=2")
 			require.Equal(t, http.StatusMethodNotAllowed, answer.StatusCode, "%s %s", method, path)
@@ -241,6 +245,39 @@ func TestControlsTakePOSTOnly(t *testing.T) {
 	answer, _ := b.ask(t, http.MethodPost, "/shutdown", "")
 	require.Equal(t, http.StatusAccepted, answer.StatusCode)
 	require.EqualValues(t, 1, b.shutdowns.Load())
+	require.Zero(t, b.bursts.Load())
+	answer, _ = b.ask(t, http.MethodPost, "/burst", "")
+	require.Equal(t, http.StatusAccepted, answer.StatusCode)
+	require.EqualValues(t, 1, b.bursts.Load())
+	require.EqualValues(t, 1, b.page.sample().Bursts)
+}
+
+func TestAReplayHasNoBursts(t *testing.T) {
+	c, err := parseFlags([]string{"-replay", record(t, recorded, false)}, io.Discard)
+	require.NoError(t, err)
+	_, burst := c.source(quiet)
+	require.Nil(t, burst)
+	g, err := servePage("127.0.0.1:0", newPipeline(c, "", nil, quiet), nil, burst)
+	require.NoError(t, err)
+	defer g.close()
+	require.False(t, g.run().Burst)
+	w := httptest.NewRecorder()
+	g.handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/burst", nil))
+	require.Equal(t, http.StatusNotFound, w.Code)
+}
+
+func TestOnlyADemoHasExtraWorkByDefault(t *testing.T) {
+	for flags, want := range map[string]time.Duration{
+		"":                       0,
+		"-http :0":               demoWork,
+		"-http :0 -work 0":       0,
+		"-http :0 -url ws://x.y": 0,
+		"-http :0 -replay " + record(t, recorded, false): 0,
+	} {
+		c, err := parseFlags(strings.Fields(flags), io.Discard)
+		require.NoError(t, err)
+		require.Equal(t, want, c.settings.extraWork, flags)
+	}
 }
 
 func TestOtherSitesControlNothing(t *testing.T) {

@@ -13,10 +13,10 @@ import (
 
 const flushEvery = 500 * time.Millisecond
 
-// A pipeline takes trades from a feed through a queue to workers, who build
-// bars, which go into a store.
+// A pipeline takes trades from a feed through a queue to workers. They build
+// bars, which are stored twice a second.
 type pipeline struct {
-	config
+	config config
 	queue  *queue.Queue[trade]
 	feed   *feed
 	bars   *bars
@@ -27,29 +27,52 @@ type pipeline struct {
 	late               atomic.Int64
 	stored             atomic.Int64 // bars
 
-	mu      sync.Mutex   // guards settings and workers
-	workers *pool        // while the pipeline runs
-	delay   atomic.Int64 // extraWork, for the workers
+	toBar   *latencies // from the socket to the bar
+	inQueue *latencies // including the time for which the feed blocked
+	blocked stopwatch  // runs while the feed is blocked
+
+	mu       sync.Mutex
+	settings settings               // guarded by mu
+	workers  *pool                  // guarded by mu; nil unless the pipeline runs
+	policy   atomic.Pointer[policy] // of settings, for the feed
+	delay    atomic.Int64           // of settings, for the workers
+}
+
+// A policy is an overflow policy, and a context that is done when another one is
+// set: a Put that is blocked must not outlive its policy.
+type policy struct {
+	overflow string
+	ctx      context.Context
+	end      context.CancelFunc
+}
+
+func newPolicy(overflow string) *policy {
+	ctx, end := context.WithCancel(context.Background())
+	return &policy{overflow, ctx, end}
 }
 
 // newPipeline returns a pipeline that reads from the exchange at url. upsert
 // stores bars, and returns how many it has stored in all.
 func newPipeline(c config, url string, upsert func([]bar) (int, error), log *slog.Logger) *pipeline {
 	p := &pipeline{
-		config: c,
-		queue:  queue.New[trade](c.capacity),
-		bars:   newBars(c.bar),
-		upsert: upsert,
+		config:   c,
+		queue:    queue.New[trade](c.settings.capacity),
+		bars:     newBars(c.bar),
+		upsert:   upsert,
+		toBar:    newLatencies(),
+		inQueue:  newLatencies(),
+		settings: c.settings,
 	}
-	p.delay.Store(int64(c.extraWork))
+	p.policy.Store(newPolicy(c.settings.overflow))
+	p.delay.Store(int64(c.settings.extraWork))
 	p.feed = newFeed(url, c.coins, log, p.put)
 	return p
 }
 
-// run runs the pipeline until the feed ends, stop is done, or the store fails;
-// then it finishes what was received, and returns when everything is stored. If
-// now is done, or the store fails, it gives up what nobody has begun to work on,
-// which then counts as drained.
+// run runs the pipeline until the feed ends, stop is done, or the store fails.
+// It returns once all trades that were received are processed and their bars
+// stored. If now is done, or the store fails, it gives up the trades that are
+// still queued; they count as drained.
 func (p *pipeline) run(stop, now context.Context) error {
 	working, halt := context.WithCancel(now)
 	feeding, stopFeed := context.WithCancel(working)
@@ -70,9 +93,9 @@ func (p *pipeline) run(stop, now context.Context) error {
 	go func() { flushed <- p.flush(built, halt) }()
 
 	refused := p.feed.run(feeding)
-	p.queue.Shutdown(false)   // no more trades; the workers' loops end when none is left
-	_ = p.queue.Join(working) // all that came is merged into bars, or is not to be
-	halt()                    // nothing is left to halt: drains nothing
+	p.queue.Shutdown(false)   // the workers' loops end once the queue is empty
+	_ = p.queue.Join(working) // all trades are processed or drained
+	halt()                    // ends halting; the queue is empty, so it drains nothing
 	halting.Wait()
 	p.employ(nil)
 	workers.wait()
@@ -80,8 +103,7 @@ func (p *pipeline) run(stop, now context.Context) error {
 	return errors.Join(refused, <-flushed)
 }
 
-// employ makes workers those whose number the settings say; nil if their number
-// is not to change any more.
+// employ sets the pool whose size follows the settings; nil for none.
 func (p *pipeline) employ(workers *pool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -91,8 +113,9 @@ func (p *pipeline) employ(workers *pool) {
 	}
 }
 
-// change changes the settings while the pipeline runs. If edit fails, or leaves
-// a setting out of its range, its error is returned and nothing changes.
+// change changes the settings while the pipeline runs. If edit returns an error,
+// or leaves a setting out of range, nothing changes, and change returns the
+// error.
 func (p *pipeline) change(edit func(*settings) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,6 +127,10 @@ func (p *pipeline) change(edit func(*settings) error) error {
 		return err
 	}
 	p.settings = s
+	if old := p.policy.Load(); old.overflow != s.overflow {
+		p.policy.Store(newPolicy(s.overflow))
+		old.end()
+	}
 	p.delay.Store(int64(s.extraWork))
 	p.queue.Resize(s.capacity)
 	if p.workers != nil {
@@ -112,60 +139,80 @@ func (p *pipeline) change(edit func(*settings) error) error {
 	return nil
 }
 
-// current returns the settings as they are now.
+// current returns the current settings.
 func (p *pipeline) current() settings {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.settings
 }
 
-// dropped returns how many trades the pipeline received and gave up by itself.
+// dropped returns how many trades were received, but not kept.
 func (p *pipeline) dropped() int64 { return p.evicted.Load() + p.late.Load() }
 
 // put puts a trade into the queue, or drops one, as the overflow policy says.
-// It is called by the feed.
+// The feed calls it.
 func (p *pipeline) put(t trade) {
+	t.queued = time.Now()
 	var err error
-	switch p.overflow {
-	case dropOldest:
-		var evicted bool
-		if _, evicted, err = p.queue.ForcePut(t); evicted {
-			p.evicted.Add(1)
+	for again := true; again; {
+		policy := p.policy.Load()
+		switch policy.overflow {
+		case dropOldest:
+			var evicted bool
+			if _, evicted, err = p.queue.ForcePut(t); evicted {
+				p.evicted.Add(1)
+			}
+		case dropNewest:
+			if err = p.queue.TryPut(t); errors.Is(err, queue.ErrFull) {
+				p.evicted.Add(1)
+				return
+			}
+		default:
+			// Backpressure: while this blocks, the feed does not read, and the
+			// exchange cannot send.
+			if err = p.queue.TryPut(t); errors.Is(err, queue.ErrFull) {
+				p.blocked.start()
+				err = p.queue.Put(policy.ctx, t)
+				p.blocked.stop()
+			}
 		}
-	case dropNewest:
-		if err = p.queue.TryPut(t); errors.Is(err, queue.ErrFull) {
-			p.evicted.Add(1)
-			return
-		}
-	default:
-		// No deadline: that the queue is full is what holds up the feed, and
-		// through it the socket and the exchange.
-		err = p.queue.Put(context.Background(), t)
+		again = errors.Is(err, context.Canceled)
 	}
 	if err != nil {
-		p.drained.Add(1) // shut down at once, before it was let in
+		p.drained.Add(1) // shut down at once
 	}
 }
 
 // work merges trades into bars until the queue is shut down and empty, or ctx is
 // done.
 func (p *pipeline) work(ctx context.Context) {
+	const tick = time.Millisecond // timers are no finer, so shorter delays add up to it
+	var owed time.Duration
 	for t := range p.queue.Tasks(ctx) {
-		if delay := time.Duration(p.delay.Load()); delay > 0 {
+		p.inQueue.record(time.Since(t.queued))
+		delay := time.Duration(p.delay.Load())
+		owed += delay
+		switch {
+		case delay == 0:
+			owed = 0
+		case owed >= tick:
+			start := time.Now()
 			select {
-			case <-time.After(delay):
+			case <-time.After(owed):
 			case <-ctx.Done():
 			}
+			owed -= time.Since(start)
 		}
-		if p.bars.add(t) {
-			p.processed.Add(1)
-		} else {
+		if !p.bars.add(t) {
 			p.late.Add(1)
+			continue
 		}
+		p.processed.Add(1)
+		p.toBar.record(time.Since(t.received))
 	}
 }
 
-// flush stores the bars that changed, twice a second and once more when built is
+// flush stores the bars that changed, at intervals and once more when built is
 // closed. If the store fails, it halts the pipeline and returns the error.
 func (p *pipeline) flush(built <-chan struct{}, halt context.CancelFunc) error {
 	ticker := time.NewTicker(flushEvery)

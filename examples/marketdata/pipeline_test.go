@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/boundq/queue"
@@ -232,7 +233,7 @@ func TestChangingThePipelineInMidRunLosesNothingAndDoublesNothing(t *testing.T) 
 			case <-time.After(time.Millisecond):
 			}
 			require.NoError(t, b.change(func(s *settings) error {
-				*s = settings{1 + rand.IntN(100), 1 + rand.IntN(40), time.Duration(rand.IntN(2)) * time.Millisecond}
+				*s = settings{1 + rand.IntN(100), 1 + rand.IntN(40), time.Duration(rand.IntN(2)) * time.Millisecond, block}
 				return nil
 			}))
 		}
@@ -249,10 +250,62 @@ func TestChangingThePipelineInMidRunLosesNothingAndDoublesNothing(t *testing.T) 
 	require.Nil(t, b.workers, "changes after the end still start workers")
 }
 
+// still returns a pipeline that does not run.
+func still(t *testing.T, args ...string) *pipeline {
+	t.Helper()
+	c, err := parseFlags(args, io.Discard)
+	require.NoError(t, err)
+	return newPipeline(c, "", nil, quiet)
+}
+
+func TestExtraWorkTakesItsTimeHoweverShortItIs(t *testing.T) {
+	for _, work := range []time.Duration{0, 10 * time.Microsecond, 300 * time.Microsecond, time.Millisecond, 7 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			const n = 1000
+			p := still(t, "-work", work.String())
+			for _, w := range trades(0, n) {
+				tr, err := w.parse()
+				require.NoError(t, err)
+				p.put(tr)
+			}
+			p.queue.Shutdown(false)
+			start := time.Now()
+			p.work(t.Context())
+			require.InDelta(t, n*work, time.Since(start), float64(time.Millisecond))
+			require.EqualValues(t, n, p.processed.Load())
+		})
+	}
+}
+
+func TestABlockedFeedFollowsANewOverflowPolicy(t *testing.T) {
+	for _, overflow := range []string{dropOldest, dropNewest} {
+		synctest.Test(t, func(t *testing.T) {
+			p := still(t, "-capacity", "1")
+			p.put(trade{id: 1})
+			var putting sync.WaitGroup
+			putting.Go(func() { p.put(trade{id: 2}) })
+			time.Sleep(3 * time.Second)
+			require.NoError(t, p.change(func(s *settings) error { s.workers = 9; return nil }))
+			time.Sleep(time.Second)
+			require.Equal(t, 1, p.queue.Stats().PutWaiting, "another change does not concern it")
+			require.NoError(t, p.change(func(s *settings) error { s.overflow = overflow; return nil }))
+			putting.Wait()
+			require.EqualValues(t, 1, p.dropped())
+			require.Equal(t, 4*time.Second, p.blocked.elapsed())
+			left, err := p.queue.TryGet()
+			require.NoError(t, err)
+			require.Equal(t, overflow == dropOldest, left.id == 2)
+			require.NoError(t, p.change(func(s *settings) error { s.overflow = block; return nil }))
+			p.put(trade{id: 3})
+			require.Equal(t, 1, p.queue.Len())
+		})
+	}
+}
+
 func TestABadChangeChangesNothing(t *testing.T) {
 	b := newBed(t, func(*bed, func([]wireTrade) error) error { return nil })
 	before := b.current()
-	require.ErrorContains(t, b.change(func(s *settings) error { *s = settings{10, 0, 0}; return nil }), "workers 0")
+	require.ErrorContains(t, b.change(func(s *settings) error { *s = settings{10, 0, 0, block}; return nil }), "workers 0")
 	refused := errors.New("refused")
 	require.Equal(t, refused, b.change(func(s *settings) error { s.workers = 9; return refused }))
 	require.Equal(t, before, b.current())
@@ -333,11 +386,14 @@ func TestTheSummaryIsOneJSONObjectOnTheLastLine(t *testing.T) {
 		lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 		var keys map[string]any
 		require.NoError(t, json.Unmarshal([]byte(lines[len(lines)-1]), &keys))
-		for _, key := range []string{"received", "repeats", "processed", "dropped", "drained", "bad", "bars", "max_depth", "coins"} {
+		for _, key := range []string{"received", "repeats", "processed", "dropped", "drained", "bad", "bars", "max_depth", "coins",
+			"put_blocked", "put_blocked_seconds", "latency", "in_queue", "late", "misdated"} {
 			require.Contains(t, keys, key)
 		}
 		s := lastLine(t, out.Bytes())
 		require.EqualValues(t, 100, s.Processed)
+		require.Greater(t, s.ToBar.P99, 0.0)
+		require.LessOrEqual(t, s.ToBar.P50, s.ToBar.P99)
 
 		store, err := openStore(t.Context(), "")
 		require.NoError(t, err)

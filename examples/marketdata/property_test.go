@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -45,13 +46,11 @@ func spoil(r *rand.Rand, fields map[string]any) {
 		"time": {nil, 0, -5, "then", 1.5, int64(maxTime + 1), 1e300},
 		"tid":  {nil, "1", 1.5, 1e300, []int{}},
 	}
-	for field, values := range wrong { // in random order
-		if n := r.IntN(len(values) + 1); n < len(values) {
-			fields[field] = values[n]
-		} else {
-			delete(fields, field)
-		}
-		return
+	field := []string{"coin", "side", "px", "sz", "time", "tid"}[r.IntN(6)]
+	if n := r.IntN(len(wrong[field]) + 1); n < len(wrong[field]) {
+		fields[field] = wrong[field][n]
+	} else {
+		delete(fields, field)
 	}
 }
 
@@ -109,9 +108,9 @@ func randomSession(r *rand.Rand) (messages []sent) {
 				if r.IntN(10) == 0 {
 					coin = coins[r.IntN(len(coins))]
 				}
-				text, p := element(coin)
-				if r.IntN(20) == 0 {
-					text, p = []string{"null", "5", `"x"`, "[]", "{}"}[r.IntN(5)], part{bad: true}
+				text, p := []string{"null", "5", `"x"`, "[]", "{}"}[r.IntN(5)], part{bad: true}
+				if r.IntN(20) > 0 {
+					text, p = element(coin)
 				}
 				texts, m.parts = append(texts, text), append(m.parts, p)
 			}
@@ -220,7 +219,10 @@ func TestBarsOfRandomMessagesEqualAPlainReadingOfThem(t *testing.T) {
 			"-work", []string{"0", "1ms"}[r.IntN(2)]}
 		pause := time.Duration(r.IntN(20)) * time.Millisecond
 		cuts := rand.New(rand.NewPCG(seed, 2))
+		var mu sync.Mutex // guards cuts, next and delivered
 		wrap := func(c net.Conn) net.Conn {
+			mu.Lock()
+			defer mu.Unlock()
 			left := 1 << 30
 			if cuts.IntN(5) > 0 {
 				left = cuts.IntN(30_000)
@@ -233,12 +235,19 @@ func TestBarsOfRandomMessagesEqualAPlainReadingOfThem(t *testing.T) {
 			for range 3 { // the subscriptions, as a pipe keeps nothing
 				_, _, _ = conn.Read(ctx)
 			}
-			for next = max(next-cuts.IntN(4), 0); next < len(messages); next++ {
+			mu.Lock()
+			next = max(next-cuts.IntN(4), 0)
+			rest := messages[next:]
+			mu.Unlock()
+			for _, m := range rest {
 				time.Sleep(pause)
-				if conn.Write(ctx, websocket.MessageText, []byte(messages[next].text)) != nil {
+				if conn.Write(ctx, websocket.MessageText, []byte(m.text)) != nil {
 					return
 				}
-				delivered = append(delivered, messages[next])
+				mu.Lock()
+				next++
+				delivered = append(delivered, m)
+				mu.Unlock()
 			}
 			_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
 		}, func(t *testing.T) {
@@ -264,7 +273,9 @@ func TestBarsOfRandomMessagesEqualAPlainReadingOfThem(t *testing.T) {
 				return
 			}
 			var want account
+			mu.Lock()
 			want.read(delivered)
+			mu.Unlock()
 			require.Equal(t, want.received, sum.Received, "received, seed %d", seed)
 			require.Equal(t, want.repeats, sum.Repeats, "repeats, seed %d", seed)
 			require.Equal(t, want.bad, sum.Bad, "bad, seed %d", seed)
@@ -295,7 +306,8 @@ func TestBarsOfARandomCaptureEqualAPlainReadingOfIt(t *testing.T) {
 		path := record(t, recorded, r.IntN(2) == 0)
 		c, err := parseFlags([]string{"-replay", path, "-speed", "0", "-workers", fmt.Sprint(1 + r.IntN(8)), "-capacity", fmt.Sprint(1 + r.IntN(60))}, io.Discard)
 		require.NoError(t, err)
-		e, err := startExchange(c.trades(quiet))
+		trades, _ := c.source(quiet)
+		e, err := startExchange(trades)
 		require.NoError(t, err)
 		s, err := openStore(t.Context(), "")
 		require.NoError(t, err)

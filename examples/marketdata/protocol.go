@@ -77,6 +77,8 @@ type trade struct {
 	id          int64
 	time        time.Time // by the exchange's clock
 	order       int64     // in which the feed received it, from 1
+	received    time.Time // when its message was read, on the monotonic clock
+	queued      time.Time // when the feed put it, on the monotonic clock
 	price, size decimal.Decimal
 }
 

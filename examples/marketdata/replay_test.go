@@ -172,8 +172,8 @@ func TestBadFlagsAreRefusedWithAReason(t *testing.T) {
 		"-speed -1":                             "-speed -1",
 		"-speed NaN":                            "-speed NaN",
 		"-duration -1s":                         "-duration -1s",
-		"-coins BTC,,ETH":                       "an empty name",
-		"-coins BTC,BTC":                        "BTC comes twice",
+		"-coins BTC,,ETH":                       "empty name",
+		"-coins BTC,BTC":                        "duplicate BTC",
 		"extra":                                 `unexpected argument "extra"`,
 		"-replay missing":                       "missing",
 		"-replay " + capture + " -coins DOGE":   "no trades of DOGE",
@@ -195,7 +195,7 @@ func TestTheGaugeShowsHowFullTheQueueIs(t *testing.T) {
 		50:  "[##########..........] moderate",
 		79:  "[###############.....] moderate",
 		80:  "[################....] HIGH    ",
-		100: "[####################] HIGH    ",
+		100: "[####################] FULL    ",
 	} {
 		require.Equal(t, want, gauge(depth, 100, false))
 		require.Contains(t, gauge(depth, 100, true), "\x1b[")

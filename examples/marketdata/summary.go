@@ -23,6 +23,9 @@ type summary struct {
 	Bars      int64                  `json:"bars"`
 	MaxDepth  int                    `json:"max_depth"`
 	Blocked   uint64                 `json:"put_blocked"` // how often the feed blocked
+	BlockedS  float64                `json:"put_blocked_seconds"`
+	ToBar     percentiles            `json:"latency"`  // from the socket to the bar
+	InQueue   percentiles            `json:"in_queue"` // including the time for which the feed blocked
 	Coins     map[string]coinSummary `json:"coins"`
 }
 
@@ -42,6 +45,9 @@ func (p *pipeline) summary(coins map[string]coinSummary) summary {
 		Bars:      p.stored.Load(),
 		MaxDepth:  stats.MaxLen,
 		Blocked:   stats.PutBlocked,
+		BlockedS:  p.blocked.elapsed().Seconds(),
+		ToBar:     p.toBar.overall(),
+		InQueue:   p.inQueue.overall(),
 		Coins:     coins,
 	}
 }
@@ -74,8 +80,9 @@ func (s summary) writeText(w io.Writer) error {
 	} else {
 		fmt.Fprint(w, "none lost")
 	}
-	fmt.Fprintf(w, "\n%d repeats, %d bad, %d bars; at most %d queued, and the feed blocked %d times\n\n",
-		s.Repeats, s.Bad, s.Bars, s.MaxDepth, s.Blocked)
+	fmt.Fprintf(w, "\n%d repeats, %d bad, %d bars; at most %d queued; the feed blocked %d times, %.1f s in all\n",
+		s.Repeats, s.Bad, s.Bars, s.MaxDepth, s.Blocked, s.BlockedS)
+	fmt.Fprintf(w, "from the socket to the bar: p50 %.2f ms, p99 %.2f ms\n\n", s.ToBar.P50, s.ToBar.P99)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "coin\ttrades\tvolume\topen\thigh\tlow\tclose\t")
 	for _, coin := range slices.Sorted(maps.Keys(s.Coins)) {
