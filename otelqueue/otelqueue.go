@@ -39,6 +39,26 @@ func Register(meter metric.Meter, name string, q interface{ Stats() queue.Stats 
 	})
 }
 
+// RegisterNATS has meter observe the statistics of q, usually a natsqueue.Queue,
+// over all processes. It exports each field of natsqueue.Stats by its name in
+// snake case, as boundq.nats.len and boundq.nats.put, an age in seconds, and
+// boundq.nats.up. All else is as [Register] says; a name can be registered once
+// by each of both.
+//
+// Each collection calls q.Stats once, with five seconds to answer. If it fails,
+// boundq.nats.up is 0 in that collection, the queue's other metrics are absent,
+// those of others are not affected, and the error is passed to [otel.Handle].
+func RegisterNATS[S any](meter metric.Meter, name string, q interface {
+	Stats(context.Context) (S, error)
+}) (metric.Registration, error) {
+	if metrics.IsNil(q) {
+		return nil, errors.New("otelqueue: q must not be nil")
+	}
+	return register(meter, name, metrics.NATS, func(ctx context.Context) (map[string]float64, error) {
+		return metrics.ReadContext(ctx, q.Stats)
+	})
+}
+
 func register(meter metric.Meter, name string, ms []metrics.Metric, read func(context.Context) (map[string]float64, error)) (metric.Registration, error) {
 	if err := metrics.CheckName(name); err != nil {
 		return nil, fmt.Errorf("otelqueue: %w", err)
@@ -46,7 +66,7 @@ func register(meter metric.Meter, name string, ms []metrics.Metric, read func(co
 	if metrics.IsNil(meter) {
 		return nil, errors.New("otelqueue: meter must not be nil")
 	}
-	r := &registration{use: use{meter, name}}
+	r := &registration{use: use{meter, ms[0].OpenTelemetry(), name}}
 	if !r.claim() {
 		return nil, fmt.Errorf("otelqueue: name %q is already registered with this meter", name)
 	}
@@ -112,8 +132,9 @@ type registration struct {
 }
 
 type use struct {
-	meter metric.Meter
-	name  string
+	meter  metric.Meter
+	metric string // of which there may be one for each name
+	name   string
 }
 
 var uses sync.Map // of use to its *registration

@@ -9,6 +9,7 @@ import (
 
 	"github.com/boundq/queue"
 	"github.com/boundq/queue/internal/metrics/metricstest"
+	"github.com/boundq/queue/keyed"
 	"github.com/boundq/queue/otelqueue"
 	"github.com/prometheus/otlptranslator"
 	"github.com/stretchr/testify/require"
@@ -54,6 +55,7 @@ func points(t *testing.T, collected metricdata.ResourceMetrics) ([]metricdata.Me
 			points = data.DataPoints
 		case metricdata.Gauge[int64]:
 			points = data.DataPoints
+		case metricdata.Gauge[float64]: // an age, of queues on servers
 		default:
 			require.Fail(t, "neither a sum nor a gauge", "%s: %T", m.Name, data)
 		}
@@ -82,16 +84,90 @@ func TestEachFieldOfStatsIsObservedUnderItsName(t *testing.T) {
 	require.Equal(t, map[string]map[string]int64{"trades": want}, got)
 }
 
+func TestKeyedQueuesAreObserved(t *testing.T) {
+	meter, reader := newMeter()
+	var latest keyed.Latest[string, int]
+	fair, serial := keyed.NewFair[string, int](2), keyed.NewSerial[string, int](2)
+	for name, q := range map[string]metricstest.Queue{"latest": &latest, "fair": fair, "serial": serial} {
+		_, err := otelqueue.Register(meter, name, q)
+		require.NoError(t, err)
+	}
+	_, _, err := latest.Put("a", 1)
+	require.NoError(t, err)
+	require.NoError(t, fair.TryPut("a", 1))
+	require.NoError(t, serial.TryPut("a", 1))
+	_, got := observe(t, reader)
+	require.Len(t, got, 3)
+	for _, m := range got {
+		require.EqualValues(t, 1, m["boundq.len"])
+		require.EqualValues(t, 1, m["boundq.put"])
+		require.NotContains(t, m, "boundq.cap")
+	}
+}
+
+func TestAQueueOnAServerIsObserved(t *testing.T) {
+	var handled []error
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { handled = append(handled, err) }))
+	meter, reader := newMeter()
+	q := new(metricstest.NATS)
+	registration, err := otelqueue.RegisterNATS(meter, "jobs", q)
+	require.NoError(t, err)
+	_, err = otelqueue.RegisterNATS(meter, "jobs", q)
+	require.ErrorContains(t, err, "already registered")
+	_, err = otelqueue.Register(meter, "jobs", queue.New[int](1))
+	require.NoError(t, err)
+
+	want := make(map[string]float64)
+	for name, value := range metricstest.NATSValues {
+		want["boundq.nats."+strings.TrimSuffix(strings.TrimSuffix(name, "_total"), "_seconds")] = value
+	}
+	nats := func() map[string]float64 {
+		metrics, _ := observe(t, reader)
+		values := make(map[string]float64)
+		for _, m := range metrics {
+			if !strings.HasPrefix(m.Name, "boundq.nats.") {
+				continue
+			}
+			switch data := m.Data.(type) {
+			case metricdata.Sum[int64]:
+				values[m.Name] = float64(data.DataPoints[0].Value)
+			case metricdata.Gauge[int64]:
+				values[m.Name] = float64(data.DataPoints[0].Value)
+			case metricdata.Gauge[float64]:
+				values[m.Name] = data.DataPoints[0].Value
+			}
+		}
+		return values
+	}
+	require.Equal(t, want, nats())
+	require.Empty(t, handled)
+
+	q.Error = context.DeadlineExceeded
+	require.Equal(t, map[string]float64{"boundq.nats.up": 0}, nats())
+	require.Len(t, handled, 1)
+	require.ErrorIs(t, handled[0], context.DeadlineExceeded)
+
+	require.NoError(t, registration.Unregister())
+	require.Empty(t, nats())
+
+	_, err = otelqueue.RegisterNATS(meter, "jobs", (*metricstest.NATS)(nil))
+	require.EqualError(t, err, "otelqueue: q must not be nil")
+	_, err = otelqueue.RegisterNATS(meter, "", q)
+	require.EqualError(t, err, "otelqueue: name must not be empty")
+}
+
 func TestNamesAndUnitsFollowTheConventionsOfOpenTelemetry(t *testing.T) {
 	meter, reader := newMeter()
 	_, err := otelqueue.Register(meter, "trades", queue.New[int](1))
+	require.NoError(t, err)
+	_, err = otelqueue.RegisterNATS(meter, "jobs", new(metricstest.NATS))
 	require.NoError(t, err)
 	metrics, _ := observe(t, reader)
 	require.NotEmpty(t, metrics)
 	for _, m := range metrics {
 		require.Regexp(t, `^boundq(\.[a-z]+(_[a-z]+)*)+$`, m.Name)
 		require.NotRegexp(t, `total|count$`, m.Name)
-		require.Regexp(t, `^\{(item|call|queue)\}$`, m.Unit)
+		require.Regexp(t, `^(\{(item|call|queue)\}|s)$`, m.Unit)
 	}
 }
 
@@ -99,6 +175,8 @@ func TestNamesAndUnitsFollowTheConventionsOfOpenTelemetry(t *testing.T) {
 func TestInPrometheusTheNamesAreThoseOfPromqueue(t *testing.T) {
 	meter, reader := newMeter()
 	_, err := otelqueue.Register(meter, "trades", queue.New[int](1))
+	require.NoError(t, err)
+	_, err = otelqueue.RegisterNATS(meter, "jobs", new(metricstest.NATS))
 	require.NoError(t, err)
 
 	namer := otlptranslator.NewMetricNamer("", otlptranslator.UnderscoreEscapingWithSuffixes)
@@ -120,6 +198,9 @@ func TestInPrometheusTheNamesAreThoseOfPromqueue(t *testing.T) {
 	var want []string
 	for name := range metricstest.Values {
 		want = append(want, "boundq_"+name)
+	}
+	for name := range metricstest.NATSValues {
+		want = append(want, "boundq_nats_"+name)
 	}
 	require.ElementsMatch(t, want, got)
 }

@@ -4,6 +4,7 @@
 package promqueue
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 
@@ -40,6 +41,27 @@ func NewCollector(name string, q interface{ Stats() queue.Stats }) prometheus.Co
 	}
 	return newCollector(name, metrics.Queue, func() (map[string]float64, error) {
 		return metrics.Read(func() (queue.Stats, error) { return q.Stats(), nil })
+	})
+}
+
+// NewNATSCollector returns a collector of the statistics of q, usually a
+// natsqueue.Queue, over all processes. It exports each field of natsqueue.Stats
+// by its name in snake case, as boundq_nats_len and boundq_nats_put_total, an age
+// as boundq_nats_oldest_seconds, and boundq_nats_up. All else is as
+// [NewCollector] says.
+//
+// Each scrape calls q.Stats once, with five seconds to answer. If it fails,
+// boundq_nats_up is 0 in that scrape, the queue's other metrics are absent, those
+// of other collectors are not affected, and the error is logged by
+// [slog.Default].
+func NewNATSCollector[S any](name string, q interface {
+	Stats(context.Context) (S, error)
+}) prometheus.Collector {
+	if metrics.IsNil(q) {
+		panic("promqueue: q must not be nil")
+	}
+	return newCollector(name, metrics.NATS, func() (map[string]float64, error) {
+		return metrics.ReadContext(context.Background(), q.Stats)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/boundq/queue"
 	"github.com/boundq/queue/internal/metrics/metricstest"
+	"github.com/boundq/queue/keyed"
 	"github.com/boundq/queue/promqueue"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -82,8 +83,50 @@ func TestEachFieldOfStatsIsExportedUnderItsName(t *testing.T) {
 	require.Equal(t, map[string]map[string]float64{"trades": want}, scrape(t, url))
 }
 
+func TestKeyedQueuesAreExported(t *testing.T) {
+	var latest keyed.Latest[string, int]
+	fair, serial := keyed.NewFair[string, int](2), keyed.NewSerial[string, int](2)
+	url := endpoint(t, registry(t, promqueue.NewCollector("latest", &latest), promqueue.NewCollector("fair", fair),
+		promqueue.NewCollector("serial", serial)))
+	_, _, err := latest.Put("a", 1)
+	require.NoError(t, err)
+	require.NoError(t, fair.TryPut("a", 1))
+	require.NoError(t, serial.TryPut("a", 1))
+	for _, m := range scrape(t, url) {
+		require.Equal(t, 1., m["boundq_len"])
+		require.Equal(t, 1., m["boundq_put_total"])
+		require.NotContains(t, m, "boundq_cap")
+	}
+}
+
+func TestAQueueOnAServerIsExported(t *testing.T) {
+	b := log(t)
+	q := new(metricstest.NATS)
+	url := endpoint(t, registry(t, promqueue.NewNATSCollector("jobs", q), promqueue.NewCollector("jobs", queue.New[int](1))))
+	want := make(map[string]float64)
+	for name, value := range metricstest.NATSValues {
+		want["boundq_nats_"+name] = value
+	}
+	got := scrape(t, url)["jobs"]
+	require.Subset(t, got, want)
+	require.Len(t, got, len(metricstest.NATSValues)+len(metricstest.Values))
+
+	q.Error = context.DeadlineExceeded
+	got = scrape(t, url)["jobs"]
+	require.Zero(t, got["boundq_nats_up"])
+	require.Contains(t, got, "boundq_nats_up")
+	require.NotContains(t, got, "boundq_nats_len")
+	require.Equal(t, 1., got["boundq_up"], "other collectors are not affected")
+	require.Contains(t, b.String(), `queue=jobs error="context deadline exceeded"`)
+
+	require.PanicsWithValue(t, "promqueue: q must not be nil", func() {
+		promqueue.NewNATSCollector("jobs", (*metricstest.NATS)(nil))
+	})
+	require.ErrorContains(t, registry(t).Register(promqueue.NewNATSCollector("", q)), "promqueue: name must not be empty")
+}
+
 func TestNamesAndHelpFollowTheConventionsOfPrometheus(t *testing.T) {
-	r := registry(t, promqueue.NewCollector("trades", queue.New[int](1)))
+	r := registry(t, promqueue.NewCollector("trades", queue.New[int](1)), promqueue.NewNATSCollector("trades", new(metricstest.NATS)))
 	problems, err := testutil.GatherAndLint(r)
 	require.NoError(t, err)
 	require.Empty(t, problems)

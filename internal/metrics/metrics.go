@@ -7,6 +7,7 @@
 package metrics
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -28,6 +29,8 @@ const (
 
 // A Metric describes a number of a queue's statistics.
 type Metric struct {
+	namespace string
+
 	Name string // the field's name in snake case, as in JSON and in logs
 	Unit string // as in OpenTelemetry: "{item}", "{call}", "{queue}" or "s"
 	Kind Kind
@@ -38,31 +41,54 @@ type Metric struct {
 // [queue.Stats] has.
 //
 // [queue.Stats]: https://pkg.go.dev/github.com/boundq/queue#Stats
-var Queue = []Metric{
-	{"up", "{queue}", Gauge, "1 if the queue's statistics could be read, otherwise 0."},
-	{"len", "{item}", Sum, "Items queued now."},
-	{"cap", "{item}", Sum, "Most items that can be queued at a time. Absent if the queue is unbounded."},
-	{"max_len", "{item}", Gauge, "Most items ever queued at a time."},
-	{"unfinished", "{item}", Sum, "Items put and neither done nor dropped: those queued and those in progress."},
-	{"put_waiting", "{call}", Sum, "Calls of producers blocked now, until there is room."},
-	{"get_waiting", "{call}", Sum, "Calls of consumers blocked now, until there are items."},
-	{"put", "{item}", Counter, "Items put. Always the sum of those received, dropped and queued."},
-	{"got", "{item}", Counter, "Items received by consumers."},
-	{"done", "{item}", Counter, "Items marked done."},
-	{"dropped", "{item}", Counter, "Items that left the queue without being received: evicted, replaced or drained."},
-	{"drained", "{item}", Counter, "Of the dropped items, those that an immediate shutdown returned to its caller."},
-	{"rejected", "{item}", Counter, "Items refused because the queue was full."},
-	{"put_blocked", "{call}", Counter, "Calls of producers that blocked because the queue was full."},
-	{"get_blocked", "{call}", Counter, "Calls of consumers that blocked because the queue was empty."},
-	{"shutdown", "{queue}", Sum, "1 if the queue was shut down, otherwise 0."},
-}
+var Queue = in("boundq",
+	Metric{Name: "up", Unit: "{queue}", Kind: Gauge, Help: "1 if the queue's statistics could be read, otherwise 0."},
+	Metric{Name: "len", Unit: "{item}", Kind: Sum, Help: "Items queued now."},
+	Metric{Name: "cap", Unit: "{item}", Kind: Sum, Help: "Most items that can be queued at a time. Absent if the queue is unbounded."},
+	Metric{Name: "max_len", Unit: "{item}", Kind: Gauge, Help: "Most items ever queued at a time."},
+	Metric{Name: "unfinished", Unit: "{item}", Kind: Sum, Help: "Items put and neither done nor dropped: those queued and those in progress."},
+	Metric{Name: "put_waiting", Unit: "{call}", Kind: Sum, Help: "Calls of producers blocked now, until there is room."},
+	Metric{Name: "get_waiting", Unit: "{call}", Kind: Sum, Help: "Calls of consumers blocked now, until there are items."},
+	Metric{Name: "put", Unit: "{item}", Kind: Counter, Help: "Items put. Always the sum of those received, dropped and queued."},
+	Metric{Name: "got", Unit: "{item}", Kind: Counter, Help: "Items received by consumers."},
+	Metric{Name: "done", Unit: "{item}", Kind: Counter, Help: "Items marked done."},
+	Metric{Name: "dropped", Unit: "{item}", Kind: Counter, Help: "Items that left the queue without being received: evicted, replaced or drained."},
+	Metric{Name: "drained", Unit: "{item}", Kind: Counter, Help: "Of the dropped items, those that an immediate shutdown returned to its caller."},
+	Metric{Name: "rejected", Unit: "{item}", Kind: Counter, Help: "Items refused because the queue was full."},
+	Metric{Name: "put_blocked", Unit: "{call}", Kind: Counter, Help: "Calls of producers that blocked because the queue was full."},
+	Metric{Name: "get_blocked", Unit: "{call}", Kind: Counter, Help: "Calls of consumers that blocked because the queue was empty."},
+	Metric{Name: "shutdown", Unit: "{queue}", Kind: Sum, Help: "1 if the queue was shut down, otherwise 0."},
+)
 
-// namespace is the first part of the metrics' names.
-const namespace = "boundq"
+// NATS are the metrics of a queue on a NATS server: up, and what natsqueue.Stats
+// has. Every process that exports the queue exports the same numbers, so adding
+// them up makes no sense.
+var NATS = in("boundq.nats",
+	Metric{Name: "up", Unit: "{queue}", Kind: Gauge, Help: "1 if the queue's statistics could be read from the server, otherwise 0."},
+	Metric{Name: "len", Unit: "{item}", Kind: Gauge, Help: "Items queued now, over all processes."},
+	Metric{Name: "cap", Unit: "{item}", Kind: Gauge, Help: "Most items that can be unfinished at a time. Absent if the queue is unbounded."},
+	Metric{Name: "in_flight", Unit: "{item}", Kind: Gauge, Help: "Items being processed, or handed back and not yet given out again."},
+	Metric{Name: "unfinished", Unit: "{item}", Kind: Gauge, Help: "Items put and not done: those queued and those in flight."},
+	Metric{Name: "put", Unit: "{item}", Kind: Counter, Help: "Items put since the queue was created."},
+	Metric{Name: "done", Unit: "{item}", Kind: Counter, Help: "Items done, rejected or drained."},
+	Metric{Name: "delivered", Unit: "{item}", Kind: Counter, Help: "Deliveries of items to workers, redeliveries included."},
+	Metric{Name: "redelivered", Unit: "{item}", Kind: Counter, Help: "Deliveries of items that had been delivered before."},
+	Metric{Name: "dead_letters", Unit: "{item}", Kind: Gauge, Help: "Rejected items that have not been removed."},
+	Metric{Name: "waiting", Unit: "{call}", Kind: Gauge, Help: "Requests for items that blocked workers have at the server."},
+	Metric{Name: "oldest", Unit: "s", Kind: Gauge, Help: "Age of the oldest unfinished item, 0 if there is none."},
+	Metric{Name: "shutdown", Unit: "{queue}", Kind: Gauge, Help: "1 if the queue was shut down, otherwise 0."},
+)
+
+func in(namespace string, metrics ...Metric) []Metric {
+	for i := range metrics {
+		metrics[i].namespace = namespace
+	}
+	return metrics
+}
 
 // OpenTelemetry returns the metric's name in OpenTelemetry. Translated for
 // Prometheus by OpenTelemetry's rules, it is what [Metric.Prometheus] returns.
-func (m Metric) OpenTelemetry() string { return namespace + "." + m.Name }
+func (m Metric) OpenTelemetry() string { return m.namespace + "." + m.Name }
 
 // Prometheus returns the metric's name in Prometheus.
 func (m Metric) Prometheus() string {
@@ -98,6 +124,18 @@ func IsNil(v any) bool {
 	default:
 		return false
 	}
+}
+
+// Timeout is how long a collection waits for the statistics of a server. It is
+// half of Prometheus's own timeout, which would cost the process's other metrics.
+const Timeout = 5 * time.Second
+
+// ReadContext is [Read] for statistics that take a context, which ends after
+// [Timeout].
+func ReadContext[S any](ctx context.Context, stats func(context.Context) (S, error)) (map[string]float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	return Read(func() (S, error) { return stats(ctx) })
 }
 
 // Read calls stats and returns the fields of the struct that it returns by their

@@ -3,8 +3,11 @@
 package metricstest
 
 import (
+	"context"
+	"errors"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/boundq/queue"
 )
@@ -86,4 +89,41 @@ var Failing = map[string]struct {
 	"panics":              {StatsFunc(func() queue.Stats { panic("no statistics") }), "panic in Stats: no statistics"},
 	"embeds a nil *Queue": {struct{ *queue.Queue[int] }{}, "panic in Stats: runtime error: invalid memory address"},
 	"ends its goroutine":  {StatsFunc(func() queue.Stats { runtime.Goexit(); return queue.Stats{} }), "runtime.Goexit in Stats"},
+}
+
+// NATSStats has the fields of natsqueue.Stats, with a different number in each.
+type NATSStats struct {
+	Len, Cap, InFlight, Unfinished    int
+	Put, Done, Delivered, Redelivered uint64
+	DeadLetters, Waiting              int
+	Oldest                            time.Duration
+	Shutdown                          bool
+}
+
+// NATS is a queue on a server that answers with Error, or else with numbers.
+type NATS struct{ Error error }
+
+func (q *NATS) Stats(ctx context.Context) (NATSStats, error) {
+	if _, limited := ctx.Deadline(); !limited {
+		return NATSStats{}, errors.New("a context without a deadline")
+	}
+	return NATSStats{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 1500 * time.Millisecond, true}, q.Error
+}
+
+// NATSValues are the metrics of a NATS queue without error, by their names in
+// Prometheus without the namespace.
+var NATSValues = map[string]float64{
+	"up":                1,
+	"len":               2,
+	"cap":               3,
+	"in_flight":         4,
+	"unfinished":        5,
+	"put_total":         6,
+	"done_total":        7,
+	"delivered_total":   8,
+	"redelivered_total": 9,
+	"dead_letters":      10,
+	"waiting":           11,
+	"oldest_seconds":    1.5,
+	"shutdown":          1,
 }
