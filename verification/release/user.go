@@ -72,9 +72,6 @@ func (u *user) checks(repository string) []check {
 		{"otelqueue", []string{"go.opentelemetry.io/otel/sdk/metric"}},
 		{"natsqueue", []string{"github.com/nats-io/nats-server/v2"}},
 	} {
-		if _, err := os.Stat(filepath.Join(repository, program.name)); err != nil {
-			continue
-		}
 		checks = append(checks, check{"a program with " + program.name, func(ctx context.Context) error {
 			return u.program(ctx, program.name, program.others...)
 		}})
