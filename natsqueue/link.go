@@ -164,7 +164,7 @@ func (l *link) suspect() {
 	l.work.Go(func() {
 		defer l.probing.Store(false)
 		epoch := l.epoch()
-		ctx, cancel := context.WithTimeout(l.life, attemptTime)
+		ctx, cancel := context.WithTimeout(context.Background(), attemptTime) // a task may be settled after Close
 		defer cancel()
 		err := l.nc.FlushWithContext(ctx)
 		if errors.Is(err, context.DeadlineExceeded) && epoch.Err() == nil && l.nc.IsConnected() {

@@ -1,0 +1,585 @@
+package natsqueue_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/boundq/queue/natsqueue"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A proxy stands between a client and the server. While it is deaf, the
+// connections that it has keep sending and hear nothing: half-open ones, as they
+// are when a router forgets them.
+type proxy struct {
+	listener net.Listener
+	mu       sync.Mutex
+	conns    map[*proxied]struct{}
+}
+
+type proxied struct {
+	client, server net.Conn
+	deaf           atomic.Bool
+}
+
+func newProxy(t testing.TB, target string) *proxy {
+	t.Helper()
+	u, err := url.Parse(target)
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	p := &proxy{listener: l, conns: map[*proxied]struct{}{}}
+	var copies sync.WaitGroup
+	copies.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			back, err := net.Dial("tcp", u.Host)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			c := &proxied{client: client, server: back}
+			p.mu.Lock()
+			p.conns[c] = struct{}{}
+			p.mu.Unlock()
+			pump := func(from, to net.Conn, drop *atomic.Bool) {
+				defer c.close()
+				buffer := make([]byte, 64<<10)
+				for {
+					n, err := from.Read(buffer)
+					if n > 0 && !drop.Load() {
+						if _, err := to.Write(buffer[:n]); err != nil {
+							return
+						}
+					}
+					if err != nil {
+						return
+					}
+				}
+			}
+			copies.Go(func() { pump(client, back, new(atomic.Bool)) })
+			copies.Go(func() { pump(back, client, &c.deaf) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.each((*proxied).close)
+		copies.Wait()
+	})
+	return p
+}
+
+func (c *proxied) close() {
+	_ = c.client.Close()
+	_ = c.server.Close()
+}
+
+func (p *proxy) each(f func(*proxied)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.conns {
+		f(c)
+	}
+}
+
+// deafen makes the connections that exist half-open, or ends that.
+func (p *proxy) deafen(deaf bool) { p.each(func(c *proxied) { c.deaf.Store(deaf) }) }
+
+// cut closes the connections that exist.
+func (p *proxy) cut() { p.each((*proxied).close) }
+
+func (p *proxy) url() string { return "nats://" + p.listener.Addr().String() }
+
+// openBehind opens a queue on the shared server behind a proxy, through a
+// connection whose own pings come too late to matter.
+func openBehind(t testing.TB, name string, opts ...natsqueue.Option) (*natsqueue.Queue[int], *proxy) {
+	t.Helper()
+	p := newProxy(t, shared.ClientURL())
+	nc, err := nats.Connect(p.url(), nats.PingInterval(time.Hour), nats.MaxReconnects(-1), nats.ReconnectWait(time.Millisecond), nats.ReconnectJitter(0, 0))
+	require.NoError(t, err)
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	q, err := natsqueue.Open[int](soon(t), js, name, opts...)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, q.Close()) })
+	return q, p
+}
+
+func TestPutOverAHalfOpenConnectionStoresItsItemOnceAndEnds(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q, p := openBehind(t, name)
+	p.deafen(true)
+	require.NoError(t, q.Put(within(t, time.Minute), 1), "nats.go alone notices after two hours")
+	require.Equal(t, 1, stats(t, open(t, name)).Unfinished)
+}
+
+func TestGetOverAHalfOpenConnectionReceivesWhatComes(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q, p := openBehind(t, name)
+	var worker sync.WaitGroup
+	worker.Go(func() {
+		task, err := q.Get(within(t, time.Minute))
+		if assert.NoError(t, err) {
+			assert.Equal(t, 2, task.Item)
+		}
+	})
+	other := open(t, name)
+	eventually(t, func() bool { return stats(t, other).Waiting == 1 }, "Get waits")
+	p.deafen(true)
+	eventually(t, func() bool { return stats(t, other).Waiting == 0 }, "its request expires")
+	require.NoError(t, other.Put(soon(t), 2))
+	worker.Wait()
+}
+
+// A call whose request went down with the connection does not wait until its
+// attempt is over.
+func TestPutEndsWhenTheConnectionIsBack(t *testing.T) {
+	t.Parallel()
+	fastest := time.Hour
+	for begin := time.Now(); fastest > time.Second && time.Since(begin) < time.Minute; {
+		name := newName(t)
+		q, p := openBehind(t, name)
+		p.deafen(true)
+		var putter sync.WaitGroup
+		putter.Go(func() { assert.NoError(t, q.Put(soon(t), 1)) })
+		other := open(t, name)
+		eventually(t, func() bool { return stats(t, other).Unfinished == 1 }, "the item is stored, and the answer lost")
+		cut := time.Now()
+		p.cut()
+		putter.Wait()
+		fastest = min(fastest, time.Since(cut))
+		require.Equal(t, 1, stats(t, other).Unfinished)
+	}
+	require.Less(t, fastest, time.Second)
+}
+
+func TestDoneOfAClosedHandleIsSentAgain(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q, p := openBehind(t, name, natsqueue.WithAckWait(time.Hour))
+	fill(t, q, 1)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	require.NoError(t, q.Close())
+	p.deafen(true)
+	require.NoError(t, task.Done(soon(t)))
+	require.NoError(t, open(t, name).Join(soon(t)))
+}
+
+func TestALoopEndsSoonAfterItsContextThoughNothingIsConfirmed(t *testing.T) {
+	t.Parallel()
+	q, p := openBehind(t, newName(t), natsqueue.WithAckWait(time.Hour))
+	fill(t, q, 1)
+	ctx, cancel := context.WithCancel(background)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for range q.Tasks(ctx) {
+			_ = p.listener.Close() // no connection comes after this one
+			p.deafen(true)
+			cancel()
+		}
+	}()
+	select {
+	case <-ended:
+	case <-soon(t).Done():
+		require.Fail(t, "the loop waits for its confirmation until the ack wait is over")
+	}
+}
+
+// Each handle publishes for itself, and a wake-up is for one of them: what an item
+// costs does not grow with the number of blocked handles.
+func TestBlockedHandlesCostABoundedNumberOfPublishes(t *testing.T) {
+	t.Parallel()
+	const items = 120
+	for _, handles := range []int{3, 30} {
+		name := newName(t)
+		q := open(t, name, natsqueue.WithCapacity(1))
+		js := connect(t, shared.ClientURL())
+		counter := &counting{JetStream: js}
+		ctx, cancel := context.WithCancel(soon(t))
+		var putters sync.WaitGroup
+		for range handles {
+			h, err := natsqueue.Open[int](ctx, counter, name)
+			require.NoError(t, err)
+			defer h.Close()
+			putters.Go(func() {
+				for h.Put(ctx, 1) == nil {
+				}
+			})
+		}
+		metric := "$JS.EVENT.METRIC.CONSUMER.ACK." + name + ".workers"
+		eventually(t, func() bool { return shared.GlobalAccount().Interest(metric) == handles }, "all are blocked")
+		before := counter.publishes.Load()
+		for range items {
+			get(t, q)
+		}
+		per := float64(counter.publishes.Load()-before) / items
+		cancel()
+		putters.Wait()
+		require.LessOrEqual(t, per, 8.0, "publishes an item, with %d handles", handles)
+	}
+}
+
+// A counting JetStream counts the messages that are published.
+type counting struct {
+	jetstream.JetStream
+	publishes atomic.Int64
+}
+
+func (c *counting) PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	c.publishes.Add(1)
+	return c.JetStream.PublishMsg(ctx, msg, opts...)
+}
+
+func TestJoinsOfAHandleShareOnePoll(t *testing.T) {
+	t.Parallel()
+	js := connect(t, shared.ClientURL())
+	q, err := natsqueue.Open[int](soon(t), js, newName(t))
+	require.NoError(t, err)
+	defer q.Close()
+	fill(t, q, 1)
+	const joins = 50
+	before := js.Conn().Stats().OutMsgs
+	begin := time.Now()
+	ctx := within(t, 4*time.Second)
+	var callers sync.WaitGroup
+	for range joins {
+		callers.Go(func() { assert.ErrorIs(t, q.Join(ctx), context.DeadlineExceeded) })
+	}
+	callers.Wait()
+	polls := 2*time.Since(begin).Seconds() + 20 // with those of the backoff's beginning
+	require.LessOrEqual(t, float64(js.Conn().Stats().OutMsgs-before), joins+polls)
+	get(t, q)
+	require.NoError(t, q.Join(soon(t)))
+}
+
+func TestDeadlineErrorsSayWhy(t *testing.T) {
+	t.Parallel()
+	s := startServer(serverOptions(t.TempDir()))
+	q := openAt(t, s.ClientURL(), newName(t))
+	fill(t, q, 1)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	s.Shutdown()
+	s.WaitForShutdown()
+	for name, call := range map[string]func(context.Context) error{
+		"Put":    func(ctx context.Context) error { return q.Put(ctx, 1) },
+		"TryPut": func(ctx context.Context) error { return q.TryPut(ctx, 1) },
+		"Get":    func(ctx context.Context) error { _, err := q.Get(ctx); return err },
+		"TryGet": func(ctx context.Context) error { _, err := q.TryGet(ctx); return err },
+		"Done":   task.Done,
+		"Extend": task.Extend,
+		"Join":   q.Join,
+		"Stats":  func(ctx context.Context) error { _, err := q.Stats(ctx); return err },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			err := call(within(t, time.Second))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorIs(t, err, nats.ErrDisconnected)
+		})
+	}
+}
+
+func TestAMissingPermissionIsFinalAndNamesItsSubject(t *testing.T) {
+	t.Parallel()
+	opts := serverOptions(t.TempDir())
+	all := &server.SubjectPermission{Allow: []string{">"}}
+	opts.Users = []*server.User{{Username: "all", Password: "secret"}}
+	for user, denied := range map[string]string{"put": "natsqueue.jobs.>", "get": "$JS.API.CONSUMER.MSG.NEXT.jobs.workers", "ack": "$JS.ACK.jobs.>", "stats": "$JS.API.STREAM.INFO.jobs"} {
+		opts.Users = append(opts.Users, &server.User{Username: user, Password: "secret", Permissions: &server.Permissions{
+			Publish: &server.SubjectPermission{Allow: []string{">"}, Deny: []string{denied}}, Subscribe: all}})
+	}
+	s := startServer(opts)
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	as := func(t *testing.T, user string) *natsqueue.Queue[int] {
+		nc, err := nats.Connect(s.ClientURL(), nats.UserInfo(user, "secret"), nats.Timeout(time.Minute), nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+		require.NoError(t, err)
+		t.Cleanup(nc.Close)
+		js, err := jetstream.New(nc)
+		require.NoError(t, err)
+		q, err := natsqueue.Open[int](background, js, "jobs")
+		if user == "stats" {
+			require.ErrorIs(t, err, nats.ErrPermissionViolation)
+			require.ErrorContains(t, err, "$JS.API.STREAM.INFO.jobs")
+			return nil
+		}
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, q.Close()) })
+		return q
+	}
+	fill(t, as(t, "all"), 1)
+	for user, test := range map[string]struct {
+		subject string
+		call    func(q *natsqueue.Queue[int]) error
+	}{
+		"put":   {"natsqueue.jobs.0", func(q *natsqueue.Queue[int]) error { return q.Put(background, 1) }},
+		"get":   {"$JS.API.CONSUMER.MSG.NEXT.jobs.workers", func(q *natsqueue.Queue[int]) error { _, err := q.Get(background); return err }},
+		"ack":   {"$JS.ACK.jobs.workers", func(q *natsqueue.Queue[int]) error { return doneOfNext(t, q) }},
+		"stats": {},
+	} {
+		t.Run(user, func(t *testing.T) {
+			q := as(t, user)
+			if q == nil {
+				return
+			}
+			err := test.call(q)
+			require.ErrorIs(t, err, nats.ErrPermissionViolation)
+			require.ErrorContains(t, err, test.subject)
+			if user == "get" {
+				require.ErrorIs(t, q.Err(), nats.ErrPermissionViolation)
+			}
+		})
+	}
+}
+
+func doneOfNext(t *testing.T, q *natsqueue.Queue[int]) error {
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	return task.Done(background)
+}
+
+func TestErrTellsWhyLoopsEnd(t *testing.T) {
+	t.Parallel()
+	drain := func(q *natsqueue.Queue[int], ctx context.Context) error {
+		for range q.Tasks(ctx) {
+		}
+		return q.Err()
+	}
+	name := newName(t)
+	js := connect(t, shared.ClientURL())
+	q, err := natsqueue.Open[int](soon(t), js, name)
+	require.NoError(t, err)
+	require.NoError(t, drain(q, within(t, 50*time.Millisecond)), "a loop whose context ended")
+	closed := open(t, name)
+	require.NoError(t, closed.Close())
+	require.Equal(t, natsqueue.ErrClosed, drain(closed, soon(t)))
+	down := open(t, newName(t))
+	require.NoError(t, down.Shutdown(soon(t), false))
+	require.Equal(t, queue.ErrShutdown, drain(down, soon(t)))
+	gone := newName(t)
+	deleted := open(t, gone)
+	require.NoError(t, connect(t, shared.ClientURL()).DeleteStream(soon(t), gone))
+	err = drain(deleted, soon(t))
+	require.True(t, errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerDeleted), err)
+	js.Conn().Close()
+	require.Equal(t, nats.ErrConnectionClosed, drain(q, soon(t)))
+	require.NoError(t, q.Close())
+}
+
+func TestABodyThatPanicsIsNotGivenItsItemAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	q := open(t, newName(t))
+	fill(t, q, 1)
+	var last time.Time
+	for turn := range 4 {
+		func() {
+			defer func() { _ = recover() }()
+			for range q.Tasks(soon(t)) {
+				if turn > 0 {
+					assert.GreaterOrEqual(t, time.Since(last), 100*time.Millisecond<<(turn-1))
+				}
+				last = time.Now()
+				panic("body")
+			}
+		}()
+	}
+}
+
+func TestOpenServesAnAccountThatRequiresABoundInBytes(t *testing.T) {
+	t.Parallel()
+	s := startServer(serverOptions(t.TempDir()))
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	require.NoError(t, s.GlobalAccount().UpdateJetStreamLimits(map[string]server.JetStreamAccountLimits{
+		"": {MaxMemory: -1, MaxStore: -1, MaxStreams: -1, MaxConsumers: -1, MaxAckPending: -1, MemoryMaxStreamBytes: -1, StoreMaxStreamBytes: -1, MaxBytesRequired: true},
+	}))
+	_, err := natsqueue.Open[int](soon(t), connect(t, s.ClientURL()), newName(t))
+	require.ErrorContains(t, err, "bytes")
+	q := openAt(t, s.ClientURL(), newName(t), natsqueue.WithMaxBytes(2000))
+	n := 0
+	for err = nil; err == nil; n++ {
+		err = q.TryPut(soon(t), n)
+	}
+	require.ErrorIs(t, err, queue.ErrFull, "the bound in bytes is a bound like that of items")
+	var putter sync.WaitGroup
+	putter.Go(func() { assert.NoError(t, q.Put(soon(t), n)) })
+	require.Equal(t, 0, get(t, q))
+	putter.Wait()
+}
+
+// An operator may limit the consumer's requests, before or after Open.
+func TestLimitsOfPullRequestsAreKept(t *testing.T) {
+	t.Parallel()
+	limit := func(t *testing.T, name string, change func(*jetstream.ConsumerConfig)) {
+		stream, err := connect(t, shared.ClientURL()).Stream(soon(t), name)
+		require.NoError(t, err)
+		consumer, err := stream.Consumer(soon(t), "workers")
+		require.NoError(t, err)
+		config := consumer.CachedInfo().Config
+		change(&config)
+		_, err = stream.UpdateConsumer(soon(t), config)
+		require.NoError(t, err)
+	}
+	for what, change := range map[string]func(*jetstream.ConsumerConfig){
+		"batch":   func(c *jetstream.ConsumerConfig) { c.MaxRequestBatch = 4 },
+		"expires": func(c *jetstream.ConsumerConfig) { c.MaxRequestExpires = time.Second },
+		"bytes":   func(c *jetstream.ConsumerConfig) { c.MaxRequestMaxBytes = 4096 },
+	} {
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s late=%v", what, late), func(t *testing.T) {
+				t.Parallel()
+				name := newName(t)
+				q := open(t, name)
+				limit(t, name, change)
+				if !late {
+					q = open(t, name)
+				}
+				fill(t, q, 100)
+				require.NoError(t, q.Shutdown(soon(t), false))
+				var done atomic.Int64
+				var workers sync.WaitGroup
+				for range 8 {
+					workers.Go(func() {
+						for range q.Tasks(soon(t)) {
+							done.Add(1)
+						}
+					})
+				}
+				workers.Wait()
+				require.EqualValues(t, 100, done.Load())
+			})
+		}
+	}
+	t.Run("Shutdown", func(t *testing.T) {
+		t.Parallel()
+		name := newName(t)
+		q := open(t, name)
+		limit(t, name, func(c *jetstream.ConsumerConfig) { c.MaxRequestBatch = 100 })
+		q = open(t, name)
+		fill(t, q, 150)
+		require.NoError(t, q.Shutdown(soon(t), false))
+		require.NoError(t, q.Shutdown(soon(t), true))
+		require.NoError(t, q.Join(soon(t)))
+	})
+	t.Run("an item that exceeds them", func(t *testing.T) {
+		t.Parallel()
+		name := newName(t)
+		js := connect(t, shared.ClientURL())
+		open(t, name)
+		limit(t, name, func(c *jetstream.ConsumerConfig) { c.MaxRequestMaxBytes = 64 })
+		q, err := natsqueue.Open[string](soon(t), js, name)
+		require.NoError(t, err)
+		defer q.Close()
+		require.NoError(t, q.Put(soon(t), "an item of more than sixty-four bytes, with its headers"))
+		_, err = q.Get(soon(t))
+		require.ErrorContains(t, err, "larger than the consumer's max_bytes of 64")
+	})
+}
+
+// The server cuts a connection with more than 64 MiB on their way to it.
+func TestPullRequestsAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name)
+	nc := connect(t, shared.ClientURL()).Conn()
+	requests := make(chan *nats.Msg, 256)
+	sub, err := nc.ChanSubscribe("$JS.API.CONSUMER.MSG.NEXT."+name+".workers", requests)
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	ctx, cancel := context.WithCancel(soon(t))
+	var callers sync.WaitGroup
+	for range 150 {
+		callers.Go(func() { _, _ = q.Get(ctx) })
+	}
+	var request struct {
+		MaxBytes int `json:"max_bytes"`
+	}
+	require.NoError(t, json.Unmarshal((<-requests).Data, &request))
+	require.Positive(t, request.MaxBytes)
+	require.LessOrEqual(t, request.MaxBytes, 8<<20)
+	require.NoError(t, sub.Unsubscribe())
+	cancel()
+	callers.Wait()
+}
+
+// oddContext is done, and has no error, or panics when it is asked for it.
+type oddContext struct {
+	context.Context
+	done   chan struct{}
+	panics bool
+}
+
+func (c oddContext) Done() <-chan struct{} { return c.done }
+
+func (c oddContext) Err() error {
+	select {
+	case <-c.done:
+		if c.panics {
+			panic("released")
+		}
+	default:
+	}
+	return nil
+}
+
+func TestCallsSurviveContextsThatBreakTheirPromises(t *testing.T) {
+	t.Parallel()
+	full := open(t, newName(t), natsqueue.WithCapacity(1))
+	fill(t, full, 1)
+	empty := open(t, newName(t))
+	for name, call := range map[string]func(context.Context) error{
+		"Put":  func(ctx context.Context) error { return full.Put(ctx, 2) },
+		"Get":  func(ctx context.Context) error { _, err := empty.Get(ctx); return err },
+		"Join": full.Join,
+	} {
+		for _, panics := range []bool{false, true} {
+			done := make(chan struct{})
+			time.AfterFunc(50*time.Millisecond, func() { close(done) })
+			err := func() (err error) {
+				defer func() {
+					if p := recover(); p != nil {
+						err = context.Canceled
+					}
+				}()
+				return call(oddContext{background, done, panics})
+			}()
+			require.ErrorIs(t, err, context.Canceled, name)
+			if !panics {
+				require.ErrorIs(t, call(oddContext{background, done, false}), context.Canceled, name)
+			}
+		}
+	}
+	require.Zero(t, full.InLine(), "no call stays in line")
+	require.NoError(t, empty.Put(soon(t), 3))
+	require.Equal(t, 3, get(t, empty))
+}
+
+func TestPrintingAHandleShowsItsName(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name)
+	for _, format := range []string{"%v", "%+v", "%s", "%#v"} {
+		require.Equal(t, fmt.Sprintf("natsqueue %q", name), fmt.Sprintf(format, q))
+	}
+	require.Equal(t, "[name="+name+"]", q.LogValue().String())
+}
