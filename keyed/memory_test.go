@@ -39,18 +39,19 @@ func TestNoCallAllocatesForKeysThatStayAlive(t *testing.T) {
 	for _, s := range subjects {
 		t.Run(s.kind, func(t *testing.T) {
 			q := s.make(100)
-			round := func() { // fills each key's queue, and empties it but for one
-				for i := range 500 {
-					_, _, _ = q.put(ctx, float64(i%5), i, i%2 == 0)
+			const keys = 5
+			round := func() { // fills each key's queue, and empties it but for one item
+				for i := range 99 * keys {
+					_, _, err := q.put(ctx, float64(i%keys), i, i%2 == 0)
+					require.NoError(t, err)
 				}
-				for range 495 {
-					if key, _, err := q.TryGet(); err == nil {
-						_ = q.done(key)
-					}
+				for q.Len() > keys {
+					key, _, _ := q.TryGet()
+					_ = q.done(key)
 				}
-				for range 5 { // to the end of the line again
-					_, _, _ = q.put(ctx, 0, 0, false)
-				}
+			}
+			for key := range keys {
+				_, _, _ = q.put(ctx, float64(key), 0, false)
 			}
 			for range 5 {
 				round()
