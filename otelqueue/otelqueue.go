@@ -18,13 +18,14 @@ import (
 
 // Register has meter observe the statistics of q, usually a [queue.Queue], until
 // Unregister is called on the returned registration. It exports each field of
-// [queue.Stats] by its name in JSON, as boundq.len and boundq.put, and boundq.up.
-// Every metric has the attribute queue, whose value is name. In Prometheus, the
+// [queue.Stats] by its name in JSON, for example boundq.len and boundq.put, and
+// boundq.up. Every metric has the attribute queue=name. In Prometheus, the
 // metrics have the names and labels that package promqueue gives them.
 //
 // Register returns an error if name is empty or not valid UTF-8, if a queue of
 // that name is registered with the meter, if meter or q is nil or a nil pointer,
-// and those of the meter. Meter and q stay reachable until Unregister is called.
+// or if the meter returns one. Meter and q stay in memory until Unregister is
+// called.
 //
 // Each collection calls q.Stats once, so the metrics of a collection are
 // consistent. If Stats panics, boundq.up is 0 in that collection, the queue's
@@ -41,9 +42,9 @@ func Register(meter metric.Meter, name string, q interface{ Stats() queue.Stats 
 
 // RegisterNATS has meter observe the statistics of q, usually a natsqueue.Queue,
 // over all processes. It exports each field of natsqueue.Stats by its name in
-// snake case, as boundq.nats.len and boundq.nats.put, an age in seconds, and
-// boundq.nats.up. All else is as [Register] says; a name can be registered once
-// by each of both.
+// snake case, for example boundq.nats.len and boundq.nats.oldest, which is in
+// seconds, and boundq.nats.up. Otherwise it behaves like [Register]; the name may
+// be the same as that of a queue registered there.
 //
 // Each collection calls q.Stats once, with five seconds to answer. If it fails,
 // boundq.nats.up is 0 in that collection, the queue's other metrics are absent,
@@ -124,8 +125,8 @@ func instrument(meter metric.Meter, m metrics.Metric, attributes metric.Measurem
 	return func(o metric.Observer, v float64) { o.ObserveInt64(in, int64(v), attributes) }, in, err
 }
 
-// A registration is the use of a name with a meter until Unregister is called.
-// The figures of two queues of one name would be added up.
+// A registration keeps its name from other queues until Unregister is called:
+// the numbers of two queues of one name would be added up.
 type registration struct {
 	metric.Registration
 	use use

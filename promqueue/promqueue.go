@@ -22,10 +22,9 @@ type collector struct {
 }
 
 // NewCollector returns a collector of the statistics of q, usually a
-// [queue.Queue]. It exports each field of [queue.Stats] by its name in JSON, as
-// boundq_len and boundq_put_total, and boundq_up. Every metric has the label
-// queue, whose value is name, so that queues of different names can be
-// registered side by side.
+// [queue.Queue]. It exports each field of [queue.Stats] by its name in JSON, for
+// example boundq_len and boundq_put_total, and boundq_up. Every metric has the
+// label queue=name, so queues of different names can be registered side by side.
 //
 // Register returns an error if name is empty or not valid UTF-8, and
 // [prometheus.AlreadyRegisteredError] if a queue of that name is registered.
@@ -46,9 +45,9 @@ func NewCollector(name string, q interface{ Stats() queue.Stats }) prometheus.Co
 
 // NewNATSCollector returns a collector of the statistics of q, usually a
 // natsqueue.Queue, over all processes. It exports each field of natsqueue.Stats
-// by its name in snake case, as boundq_nats_len and boundq_nats_put_total, an age
-// as boundq_nats_oldest_seconds, and boundq_nats_up. All else is as
-// [NewCollector] says.
+// by its name in snake case, for example boundq_nats_len, boundq_nats_put_total
+// and boundq_nats_oldest_seconds, and boundq_nats_up. Otherwise it behaves like
+// [NewCollector].
 //
 // Each scrape calls q.Stats once, with five seconds to answer. If it fails,
 // boundq_nats_up is 0 in that scrape, the queue's other metrics are absent, those

@@ -77,6 +77,8 @@ func TestReadReturnsWhyThereAreNoStatistics(t *testing.T) {
 	got, err = metrics.Read(func() (*queue.Stats, error) { return nil, nil })
 	require.ErrorContains(t, err, "panic in Stats")
 	require.Equal(t, down, got)
+	_, err = metrics.Read(func() (*queue.Stats, error) { return nil, context.Canceled })
+	require.ErrorIs(t, err, context.Canceled)
 	_, err = metrics.Read(func() (queue.Stats, error) { panic(errors.New("broken")) })
 	require.ErrorContains(t, err, "metrics_test.go", "the error tells where the panic was")
 }
