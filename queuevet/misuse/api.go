@@ -10,7 +10,7 @@ type role uint8
 
 const (
 	ranges  role = 1 << iota // is ranged over, and marks what it yields done
-	batches                  // ranges, and yields a slice that it reuses
+	reuses                   // ranges, and yields a slice that it reuses at the next turn
 	takes                    // removes items that the caller is to mark done
 	marks                    // marks items done
 	blocks                   // adds items, and blocks while the queue is full
@@ -25,7 +25,7 @@ const module = "github.com/boundq/queue"
 // among those to look at: it is for items that may be lost.
 var methods = map[string]map[string]role{
 	module + ".Queue": {
-		"Tasks": ranges, "Batches": ranges | batches,
+		"Tasks": ranges, "Batches": ranges | reuses,
 		"Get": takes, "TryGet": takes, "GetBatch": takes, "TryGetBatch": takes,
 		"TaskDone": marks, "TaskDoneN": marks,
 		"Put": blocks | adds, "PutBatch": blocks | adds, "TryPut": adds, "TryPutBatch": adds, "Requeue": adds,
@@ -39,8 +39,8 @@ var methods = map[string]map[string]role{
 		"Put": blocks | adds, "TryPut": adds, "Shutdown": drains,
 	},
 	module + "/natsqueue.Queue": {
-		"Tasks": ranges, "Batches": ranges | batches, "Get": takes, "TryGet": takes,
-		"Put": blocks | adds, "PutBatch": blocks | adds, "TryPut": adds, "TryPutBatch": adds,
+		"Tasks": ranges, "Batches": ranges, "Get": takes, "TryGet": takes,
+		"Put": blocks | adds, "PutAfter": blocks | adds, "PutBatch": blocks | adds, "TryPut": adds,
 	},
 }
 

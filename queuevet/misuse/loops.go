@@ -90,11 +90,15 @@ func (c *checker) workers(l loop) {
 	}
 }
 
+// instead returns what to write for a call that blocks.
 func instead(q queueCall) string {
-	if q.typ == module+".Queue" {
-		return "use Requeue, which never blocks, or Try" + q.name
+	switch {
+	case q.typ != module+".Queue":
+		return "use TryPut"
+	case q.name == "PutBatch":
+		return "use Requeue, which never blocks, or TryPutBatch"
 	}
-	return "use Try" + q.name
+	return "use Requeue, which never blocks, or TryPut"
 }
 
 // A bodyCall is a call of a queue's method in the body of a loop.

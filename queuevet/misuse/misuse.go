@@ -38,12 +38,12 @@ It reports, by types and not by names:
     reported if the context has a deadline, if the queue is visibly unbounded, or
     if another goroutine makes the call.
   - Shutdown(true) whose result, the items that no one has taken, is discarded.
-  - The slice that Batches yields, kept beyond its turn: sent on a channel, stored
+  - The slice that Batches of package queue yields, kept beyond its turn: sent on a channel, stored
     outside the body, appended as a whole to a slice outside the body, or used by
     a goroutine. The loop reuses it. It is not reported if the body waits for the
     other goroutine, or leaves the loop.
-  - Put, PutBatch, TryPut, TryPutBatch or Requeue whose error is discarded. The
-    queue does not have the item then.
+  - Put, PutBatch, TryPut, TryPutBatch, Requeue or natsqueue's PutAfter whose
+    error is discarded. An item that the queue does not take is lost then.
 
 A result that is assigned to the blank identifier is discarded on purpose, and
 not reported without -blank. The comment
@@ -64,7 +64,7 @@ func run(pass *analysis.Pass) (any, error) {
 	in.Preorder([]ast.Node{(*ast.ExprStmt)(nil), (*ast.GoStmt)(nil), (*ast.DeferStmt)(nil), (*ast.AssignStmt)(nil)}, c.results)
 	for l := range c.loops() {
 		c.workers(l)
-		if l.call.role&batches != 0 {
+		if l.call.role&reuses != 0 {
 			c.kept(l)
 		}
 	}

@@ -156,4 +156,7 @@ func distributed(ctx context.Context, q *natsqueue.Queue[int]) {
 		_ = q.Put(ctx, n) // want `Put blocks .*; use TryPut, or a context with a timeout`
 		_ = q.TryPut(ctx, n)
 	}
+	for batch := range q.Batches(ctx, 10, 0) {
+		_, _ = q.PutBatch(ctx, batch) // want `PutBatch blocks .*; use TryPut, or a context with a timeout`
+	}
 }

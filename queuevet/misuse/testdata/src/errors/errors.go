@@ -2,6 +2,7 @@ package errors
 
 import (
 	"context"
+	"time"
 
 	"github.com/boundq/queue"
 	"github.com/boundq/queue/keyed"
@@ -16,20 +17,21 @@ type shop struct {
 type orders = natsqueue.Queue[int]
 
 func positive(ctx context.Context, q *queue.Queue[int], s *shop, n *orders, l *keyed.Latest[string, int], f *keyed.Fair[string, int]) {
-	q.Put(ctx, 1)             // want `the error of Put is ignored: if it is not nil, q does not have the item and it is lost; handle the error`
-	q.TryPut(1)               // want `the error of TryPut`
-	q.PutBatch(ctx, []int{1}) // want `the error of PutBatch`
-	q.TryPutBatch([]int{1})   // want `the error of TryPutBatch`
-	q.Requeue(1)              // want `the error of Requeue`
-	go q.Put(ctx, 1)          // want `the error of Put`
-	defer q.Put(ctx, 1)       // want `the error of Put`
-	s.orders.Put(ctx, 1)      // want `the error of Put is ignored: if it is not nil, s\.orders does not`
-	s.Put(ctx, 1)             // want `the error of Put`
-	n.Put(ctx, 1)             // want `the error of Put`
-	n.TryPut(ctx, 1)          // want `the error of TryPut`
-	l.Put("a", 1)             // want `the error of Put`
-	f.Put(ctx, "a", 1)        // want `the error of Put`
-	f.TryPut("a", 1)          // want `the error of TryPut`
+	q.Put(ctx, 1)                   // want `the error of Put is ignored: an item that q does not take is lost; handle the error`
+	q.TryPut(1)                     // want `the error of TryPut`
+	q.PutBatch(ctx, []int{1})       // want `the error of PutBatch`
+	q.TryPutBatch([]int{1})         // want `the error of TryPutBatch`
+	q.Requeue(1)                    // want `the error of Requeue`
+	go q.Put(ctx, 1)                // want `the error of Put`
+	defer q.Put(ctx, 1)             // want `the error of Put`
+	s.orders.Put(ctx, 1)            // want `the error of Put is ignored: an item that s\.orders does not`
+	s.Put(ctx, 1)                   // want `the error of Put`
+	n.Put(ctx, 1)                   // want `the error of Put`
+	n.TryPut(ctx, 1)                // want `the error of TryPut`
+	n.PutAfter(ctx, 1, time.Second) // want `the error of PutAfter`
+	l.Put("a", 1)                   // want `the error of Put`
+	f.Put(ctx, "a", 1)              // want `the error of Put`
+	f.TryPut("a", 1)                // want `the error of TryPut`
 	put := q.TryPut
 	put(1)                           // want `the error of TryPut`
 	(*queue.Queue[int]).TryPut(q, 1) // want `the error of TryPut`

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/boundq/queue"
+	"github.com/boundq/queue/natsqueue"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -193,5 +194,12 @@ func (o *owner[T]) run(ctx context.Context) {
 	}
 	for item := range o.q.Tasks(ctx) {
 		o.last = append(o.last, item)
+	}
+}
+
+// Each turn of natsqueue's loop has a slice of its own.
+func distributed(ctx context.Context, q *natsqueue.Queue[row]) {
+	for batch := range q.Batches(ctx, 10, 0) {
+		all = append(all, batch)
 	}
 }
