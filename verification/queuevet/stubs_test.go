@@ -1,6 +1,8 @@
 // Package queuevet checks that the command of that name knows the queues as they
 // are: its own tests must not need the modules that it is about, and run on
 // declarations of the same packages.
+//
+// Run its test with -count=1: go test sees no changes of the declarations.
 package queuevet
 
 import (
