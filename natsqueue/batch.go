@@ -46,11 +46,17 @@ func (q *Queue[T]) PutBatch(ctx context.Context, items []T, opts ...PutOption) (
 	return n, encodeErr
 }
 
-// chunk returns how many of msgs, no more than window, fit into a fast batch.
-func chunk(msgs []*nats.Msg, window int) (n int) {
+// chunk returns how many of msgs, no more than window, fit into a fast batch. A
+// message that may exceed the server's limit goes alone: it would end a batch of
+// which the beginning was sent.
+func chunk(msgs []*nats.Msg, window, limit int) (n int) {
 	for bytes := 0; n < min(len(msgs), window); n++ {
-		if bytes += msgs[n].Size(); n > 0 && bytes > fastBytes {
+		size := msgs[n].Size()
+		if bytes += size; n > 0 && (bytes > fastBytes || size > limit) {
 			break
+		}
+		if size > limit {
+			return 1
 		}
 	}
 	return n

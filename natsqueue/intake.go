@@ -23,7 +23,7 @@ import (
 // Invariants, while mu is not held:
 //
 //	len(waiting) > 0 implies len(ready) == 0
-//	len(ready) <= ahead
+//	len(ready) <= room, ahead <= room
 //	demand() > 0 implies asked > 0 or returning > 0 or lost or cause != nil
 type intake struct {
 	pull  func(n int) error // asks the server for n messages
@@ -33,7 +33,8 @@ type intake struct {
 	mu        sync.Mutex
 	waiting   []claim     // calls that no message has come for, the oldest first
 	ready     []*nats.Msg // messages that were fetched ahead
-	ahead     int         // how many may be
+	ahead     int         // how many are to be
+	room      int         // how many may be: those that were asked for before ahead became less still come
 	asked     int         // messages that were asked for and have not come
 	askedAt   time.Time   // when the last request was sent
 	lost      bool        // requests were lost, or could not be sent; renew sends them again
@@ -108,17 +109,25 @@ func (in *intake) tryClaim() (*nats.Msg, error) {
 	return msg, nil
 }
 
-// reserve changes how many messages may be fetched ahead, by n. Messages that
-// exceed it are handed back, the oldest first, so that they come again in order.
+// reserve changes by n how many messages may be ready. Messages that exceed it are
+// handed back, the oldest first, so that they come again in order.
 func (in *intake) reserve(n int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.ahead += n
-	if len(in.ready) > in.ahead {
-		excess := slices.Clone(in.ready[in.ahead:])
-		in.ready = in.ready[:in.ahead]
+	in.room += n
+	if len(in.ready) > in.room {
+		excess := slices.Clone(in.ready[in.room:])
+		in.ready = in.ready[:in.room]
 		in.handBack(excess...)
 	}
+}
+
+// fetch changes by n how many messages are to be ready. Nothing is handed back if
+// that is less: newer ones would overtake it.
+func (in *intake) fetch(n int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.ahead += n
 	in.ask()
 }
 
@@ -162,7 +171,7 @@ func (in *intake) give(msg *nats.Msg) {
 	case in.cause == nil && len(in.waiting) > 0:
 		in.waiting[0] <- msg
 		in.waiting = slices.Delete(in.waiting, 0, 1)
-	case in.cause == nil && len(in.ready) < in.ahead:
+	case in.cause == nil && len(in.ready) < in.room:
 		in.ready = append(in.ready, msg)
 	default:
 		in.handBack(msg)

@@ -211,7 +211,7 @@ func (q *Queue[T]) send(ctx context.Context, msgs []*nats.Msg, own bool, window 
 	for n < len(msgs) {
 		size := 1
 		if q.fast.Load() {
-			size = chunk(msgs[n:], *window)
+			size = chunk(msgs[n:], *window, int(q.nc.MaxPayload()))
 		}
 		if size > 1 {
 			var stored int

@@ -89,6 +89,7 @@ type confirmation[T any] struct {
 
 func (q *Queue[T]) newLoop(ctx context.Context, most int) *loop[T] {
 	l := &loop[T]{q: q, ctx: ctx, most: most}
+	q.intake.reserve(most)
 	settle, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	l.settle = settle
 	var timer *time.Timer
@@ -127,7 +128,7 @@ func (l *loop[T]) next() (*Task[T], error) {
 // fetch sets how many items may be fetched ahead.
 func (l *loop[T]) fetch(n int) {
 	if n != l.ahead {
-		l.q.intake.reserve(n - l.ahead)
+		l.q.intake.fetch(n - l.ahead)
 		l.ahead = n
 	}
 }
@@ -190,6 +191,7 @@ func (l *loop[T]) confirm(n int) {
 // end confirms what is done, and hands back what was not begun.
 func (l *loop[T]) end() {
 	l.fetch(0)
+	l.q.intake.reserve(-l.most)
 	l.confirm(0)
 	l.stop()
 }
