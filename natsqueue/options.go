@@ -34,9 +34,9 @@ type config struct {
 	prefetch      int // -1 if it was not asked for
 }
 
-// WithCapacity bounds the queue to n items that are not done: those that wait
-// and those that are being worked on. Without it there is no bound but the
-// server's. Open fails if n is zero or less.
+// WithCapacity bounds the queue to n unfinished items: those that are queued and
+// those in progress. Without it the queue is unbounded but for the server's limits.
+// Open fails if n is zero or less.
 func WithCapacity(n int) Option {
 	return func(c *config) error {
 		c.capacity = n
@@ -46,12 +46,12 @@ func WithCapacity(n int) Option {
 
 const shortestAckWait = 100 * time.Millisecond
 
-// WithAckWait sets how long a worker may hold an item without a sign of life
-// before it is given to another; 30 seconds if it is not used. A loop over
-// [Queue.Tasks] gives such signs by itself, the caller of [Queue.Get] by
-// [Task.Extend]. The shorter it is, the sooner the work of a dead process is
-// taken up, and the sooner a stalled one is taken for dead. Open fails if d is
-// less than 100 ms, in which no worker could be sure to be heard.
+// WithAckWait sets how long the server waits for an acknowledgement before it
+// redelivers an item; the default is 30 seconds. A loop over [Queue.Tasks] extends
+// it by itself, the caller of [Queue.Get] by [Task.Extend]. The shorter it is, the
+// sooner the items of a dead process are redelivered, and the sooner a stalled one
+// is taken for dead. Open fails if d is less than 100 ms, which is too short for
+// keep-alives to be reliable.
 func WithAckWait(d time.Duration) Option {
 	return func(c *config) error {
 		c.ackWait = d

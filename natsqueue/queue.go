@@ -1,6 +1,6 @@
 // Package natsqueue is the queue of package queue for more than one process: a
-// bounded, joinable queue that a NATS server, or a cluster of them, carries in
-// a JetStream stream. Producers and workers open it by name, wherever they run.
+// bounded, joinable queue that a NATS server, or a cluster of them, keeps in a
+// JetStream stream. Producers and workers open it by name, wherever they run.
 //
 // A worker's loop is that of a local queue, word for word:
 //
@@ -8,53 +8,64 @@
 //		work(item)
 //	}
 //
-// [Queue.Put] waits for room, [Queue.Join] until all is done, and the errors are
-// those of package queue: [queue.ErrFull], [queue.ErrShutdown] and
+// [Queue.Handle] runs such loops for a function that can fail. [Queue.Put] blocks
+// until there is room, [Queue.Join] until all is done, and the errors are those of
+// package queue: [queue.ErrFull], [queue.ErrEmpty], [queue.ErrShutdown] and
 // [queue.ErrTaskDone], to be compared with [errors.Is], and the context's. Every
-// call may also return an error of the connection.
+// call may also return an error of the connection or of the server.
 //
-// # What differs from a local queue
+// # Differences from a local queue
 //
-// An item is a message: encoded when it is put, and a copy when it is gotten.
+// An item is a message: it is encoded when it is put, and received as a copy.
 //
-// Delivery is at least once. An item comes again if its worker died with it or
-// did not acknowledge it in time ([WithAckWait]), so work must bear being done
-// twice. Put gives every item an identity and keeps it over its own retries, so
-// that a lost answer does not double an item; only if the server restarts, or
-// two minutes pass, between an attempt and the next may it be stored twice.
+// Delivery is at least once. An item is redelivered if its worker dies or does not
+// acknowledge it in time ([WithAckWait]), so processing must be idempotent. Put
+// reuses one message ID across its retries, so the server discards the duplicate
+// if an acknowledgement was lost. Only if the server restarts, or if the duplicate
+// window passes ([WithDuplicateWindow]), between one attempt and the next, can an
+// item be stored twice.
 //
-// The capacity bounds the items that are not done: those that wait and those
-// that are being worked on. A local queue's slot is free once the item is
-// taken; here it is when the item is acknowledged. A capacity below the number
-// of workers leaves some of them idle.
+// The capacity bounds the unfinished items: those that are queued and those in
+// progress. A local queue's slot is free once the item is taken; here it is when
+// the item is acknowledged. A capacity below the number of workers leaves some of
+// them idle.
 //
-// Items leave in the order in which they were stored, those of one producer in
-// the order in which it put them. An item that comes again comes ahead of newer
-// ones, but after those that others have already taken. There is no LIFO order
-// and there are no priorities: a stream has neither.
+// Items leave in the order in which they were stored, those of one producer in the
+// order in which it put them. A redelivered item comes ahead of newer ones, but
+// after those that others have already taken. There is no LIFO order, and there
+// are no priorities.
 //
-// Join and Shutdown are the whole queue's, whoever calls them. After a shutdown
-// [Queue.Get] returns ErrShutdown, and loops over [Queue.Tasks] end, when every
-// item is done and not merely taken: until then any of them may come back.
+// Join and Shutdown apply to the whole queue, across all processes. After a
+// shutdown [Queue.Get] returns ErrShutdown, and loops over [Queue.Tasks] end, when
+// every item is done and not merely taken: until then any of them may come back.
 //
-// An item that can't be worked on is rejected: [Task.Reject] moves it to the
-// dead-letter stream, and so does Get with a message that the codec can't read.
+// An item that can't be processed is rejected: [Task.Reject] moves it to the
+// dead-letter stream. Get does so with a message that the codec can't decode, and
+// with one that was delivered too often ([WithMaxDeliveries]).
+// [Queue.DeadLetters] lists them, and [Queue.Redrive] puts them back.
 //
-// # What lies on the server
+// # Server-side resources
 //
-// A queue called name is the stream name, with the subject natsqueue.name, work
-// queue retention and the consumer "workers". Its dead letters are in the
-// stream name_dead, a copy of each message with the reason in the header
-// [ReasonHeader]; nobody removes them but you. Deleting the two streams deletes
-// the queue. The package is tested with version 2.15 of the server.
+// A queue called name is the stream name, with the subjects natsqueue.name.>, work
+// queue retention and the consumer "workers". Its dead letters are in the stream
+// name_dead, a copy of each message with the reason in the header [ReasonHeader];
+// they stay there unless [WithDeadLetterLimit] removes them. Deleting the two
+// streams deletes the queue. Open refuses servers before version 2.12.
 //
 // # Failures
 //
-// While the servers are away, or elect a leader, calls wait and try again until
-// their context ends; they return the connection's error once it is closed for
-// good. Give the connection [nats.MaxReconnects](-1) to sit out a long outage.
-// What Put acknowledged survives the crash of a server's process; on one server
-// a loss of power may lose what was stored since the last sync to disk, by
+// While the servers are away, or elect a leader, calls try again until their
+// context ends; the error then wraps both the context's and what the last attempt
+// met. They return [nats.ErrConnectionClosed] once the connection is closed for
+// good. Give the connection [nats.MaxReconnects](-1) to sit out a long outage. A
+// request that the server refuses because the user lacks a permission fails with
+// an error that wraps [nats.ErrPermissionViolation] and names the subject.
+//
+// A half-open connection, on which nothing comes back, is replaced some seconds
+// after a call needs it, whatever its [nats.PingInterval].
+//
+// An item that Put acknowledged survives the crash of a server's process; on one
+// server a loss of power may lose what was stored since the last sync to disk, by
 // default every two minutes (sync_interval in the server's configuration). Three
 // replicas ([WithReplicas]) survive the loss of one server.
 package natsqueue
@@ -109,17 +120,19 @@ type Queue[T any] struct {
 	closing sync.Once
 }
 
-// Open returns a handle on the queue called name, and makes the queue if there
-// is none. Options that are given must be those with which it was made, those
-// that are not are taken as they are.
+// Open returns a handle on the queue called name, and creates the queue if there
+// is none. If the queue exists, each option given must match its configuration;
+// omitted options keep their current values. Codec, limit of deliveries, backoff
+// and prefetch are the handle's, and not checked.
 //
 // The name must not be empty, must have no more than 250 bytes, and must not
 // contain control characters, spaces, dots, slashes, backslashes, * or >. Open
 // waits for a server that does not answer until ctx ends, and then returns an
-// error that wraps ctx.Err(). It fails at once if the server has no JetStream, if
-// the name or an option is invalid, if the queue exists with other options, or if
-// a stream of that name exists that is not a queue. A queue that was shut down
-// can be opened: what is left in it can be gotten.
+// error that wraps ctx.Err(). It fails at once if the server has no JetStream or
+// is older than version 2.12, if the name or an option is invalid, if the queue
+// exists with other options, or if a stream of that name exists that is not a
+// queue. A queue that was shut down can be opened: the items left in it can be
+// received.
 func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts ...Option) (*Queue[T], error) {
 	if err := checkName(name); err != nil {
 		return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)

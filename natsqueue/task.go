@@ -41,10 +41,10 @@ func nak(delay time.Duration) []byte {
 
 // Task is an item in the hands of a worker. Exactly one of Done, Retry and
 // Reject should be called on it; once one has succeeded, all return
-// [queue.ErrTaskDone]. If one fails it can be called again: with the context's
-// error, or when the server did not confirm it within the time to acknowledge
-// (see [WithAckWait]), it may have had its effect or not, and the item may come
-// again.
+// [queue.ErrTaskDone]. If one fails it can be called again. If the error is the
+// context's or [ErrUnconfirmed], it may have taken effect or not, and the item may
+// be redelivered. A task can be settled after its handle is closed, as long as the
+// connection is open. Each call takes at most the ack wait (see [WithAckWait]).
 type Task[T any] struct {
 	Item T
 
@@ -53,11 +53,11 @@ type Task[T any] struct {
 	settled atomic.Bool
 }
 
-// Deliveries returns how often the server gave the item out, this time included:
-// 1 if it was never in anybody's hands before. That is the most that workers can
-// have had it, and may be more than they had: an item that came for a call of
-// [Queue.Get] whose context had ended is handed back, and counted. Who gives up
-// after so many deliveries should not poll with short contexts.
+// Deliveries returns how often the server gave the item out, this time included.
+// It may be more often than workers received it: an item that came for a call of
+// [Queue.Get] whose context had ended, or that a loop had fetched ahead when it
+// ended, is handed back, and counted. If you reject after some deliveries, don't
+// poll Get with short-lived contexts.
 func (t *Task[T]) Deliveries() int {
 	meta, err := t.msg.Metadata()
 	if err != nil {
@@ -80,8 +80,9 @@ func (t *Task[T]) Done(ctx context.Context) error {
 	return t.settle(ctx, func(ctx context.Context) error { return t.answer(ctx, ack) })
 }
 
-// Retry hands the item back, to be given out again after delay, ahead of those
-// that wait; at once if delay is zero or less. It keeps its slot.
+// Retry hands the item back, to be redelivered after delay, ahead of queued items;
+// at once if delay is zero or less. The item keeps its slot, and until it is
+// redelivered it counts as in flight (see [WithMaxInFlight]).
 func (t *Task[T]) Retry(ctx context.Context, delay time.Duration) error {
 	return t.settle(ctx, func(ctx context.Context) error { return t.answer(ctx, nak(delay)) })
 }
@@ -89,9 +90,9 @@ func (t *Task[T]) Retry(ctx context.Context, delay time.Duration) error {
 // Reject moves the item to the dead-letter stream, with the reason, and takes
 // it out of the queue; it counts as done. The letter has the message's headers,
 // but not those in which its sender told the server what to do. If it fails in
-// between, the item is in both, comes again, and can be rejected again: it is a
-// dead letter but once, if that is within two minutes, in which the dead-letter
-// stream knows it for the same, and if the message left room for headers (see
+// between, the item is in both, is redelivered, and can be rejected again: it is
+// dead-lettered only once, provided that happens within the duplicate window (see
+// [WithDuplicateWindow]) and the message left room for headers (see
 // [ReasonHeader]).
 func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 	return t.settle(ctx, func(ctx context.Context) error {
@@ -148,11 +149,10 @@ func (t *Task[T]) deadLetter(reason string) (*nats.Msg, error) {
 	return letter, nil
 }
 
-// Extend tells the server that the item is still being worked on: its time to
-// acknowledge begins anew. Loops over [Queue.Tasks] do so by themselves. It
-// returns [queue.ErrTaskDone] if the task is settled, ctx.Err() if ctx is done,
-// and an error if the server did not confirm it within the time to acknowledge:
-// then the item may have been given to another.
+// Extend restarts the item's ack wait. Loops over [Queue.Tasks] do so by
+// themselves. It returns [queue.ErrTaskDone] if the task is settled, ctx.Err() if
+// ctx is done, and [ErrUnconfirmed] if the server did not confirm it within the
+// ack wait.
 func (t *Task[T]) Extend(ctx context.Context) error {
 	ctx, err := enter(ctx)
 	if err != nil {
