@@ -87,11 +87,16 @@ const (
 	timedOut verdict = "killed by a timeout"
 )
 
-// judge runs the tests on m: those of its own package and then the root's, and
-// the late ones of both after that.
+// judge runs the tests on m: those of its own package and then, if it is one of
+// those that the root is made of, the root's; and the late ones of both after
+// that.
 func (m *mutant) judge(ctx context.Context, programs []*program) verdict {
+	folders := []string{path.Dir(m.file)}
+	if strings.HasPrefix(m.file, "internal/") {
+		folders = append(folders, ".")
+	}
 	for i, part := range parts {
-		for _, folder := range slices.Compact([]string{path.Dir(m.file), "."}) {
+		for _, folder := range folders {
 			for _, p := range programs {
 				if p.folder != folder {
 					continue
