@@ -1,6 +1,7 @@
 package natsqueue_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -10,9 +11,9 @@ import (
 )
 
 func TestStatsFieldsAreWhatPromqueueAndOtelqueueExport(t *testing.T) {
-	values, err := metrics.Read(func() (natsqueue.Stats, error) {
+	values, err := metrics.Reader(func(context.Context) (natsqueue.Stats, error) {
 		return natsqueue.Stats{Cap: 1, Oldest: 1500 * time.Millisecond}, nil
-	})
+	})(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, 1.5, values["oldest"])
 	var exported, fields []string

@@ -28,16 +28,14 @@ import (
 // called.
 //
 // Each collection calls q.Stats once, so the metrics of a collection are
-// consistent. If Stats panics, boundq.up is 0 in that collection, the queue's
-// other metrics are absent, those of others are not affected, and the panic is
-// passed to [otel.Handle].
+// consistent. If Stats panics, or does not return within five seconds, boundq.up
+// is 0 in that collection, the queue's other metrics are absent, those of others
+// are not affected, and the error is passed to [otel.Handle].
 func Register(meter metric.Meter, name string, q interface{ Stats() queue.Stats }) (metric.Registration, error) {
 	if metrics.IsNil(q) {
 		return nil, errors.New("otelqueue: q must not be nil")
 	}
-	return register(meter, name, metrics.Queue, func(context.Context) (map[string]float64, error) {
-		return metrics.Read(func() (queue.Stats, error) { return q.Stats(), nil })
-	})
+	return register(meter, name, metrics.Queue, metrics.Local(q))
 }
 
 // RegisterNATS has meter observe the statistics of q, usually a natsqueue.Queue,
@@ -46,18 +44,15 @@ func Register(meter metric.Meter, name string, q interface{ Stats() queue.Stats 
 // seconds, and boundq.nats.up. Otherwise it behaves like [Register]; the name may
 // be the same as that of a queue registered there.
 //
-// Each collection calls q.Stats once, with five seconds to answer. If it fails,
-// boundq.nats.up is 0 in that collection, the queue's other metrics are absent,
-// those of others are not affected, and the error is passed to [otel.Handle].
+// The context of Stats ends after five seconds. If Stats returns an error,
+// boundq.nats.up is 0 in that collection, as after a panic.
 func RegisterNATS[S any](meter metric.Meter, name string, q interface {
 	Stats(context.Context) (S, error)
 }) (metric.Registration, error) {
 	if metrics.IsNil(q) {
 		return nil, errors.New("otelqueue: q must not be nil")
 	}
-	return register(meter, name, metrics.NATS, func(ctx context.Context) (map[string]float64, error) {
-		return metrics.ReadContext(ctx, q.Stats)
-	})
+	return register(meter, name, metrics.NATS, metrics.Reader(q.Stats))
 }
 
 func register(meter metric.Meter, name string, ms []metrics.Metric, read func(context.Context) (map[string]float64, error)) (metric.Registration, error) {

@@ -18,7 +18,7 @@ type collector struct {
 	name    string
 	metrics []metrics.Metric
 	descs   []*prometheus.Desc // one for each of metrics
-	read    func() (map[string]float64, error)
+	read    func(context.Context) (map[string]float64, error)
 }
 
 // NewCollector returns a collector of the statistics of q, usually a
@@ -31,16 +31,14 @@ type collector struct {
 // NewCollector panics if q is nil, or a nil pointer.
 //
 // Each scrape calls q.Stats once, so the metrics of a scrape are consistent. If
-// Stats panics, boundq_up is 0 in that scrape, the queue's other metrics are
-// absent, those of other collectors are not affected, and the panic is logged by
-// [slog.Default].
+// Stats panics, or does not return within five seconds, boundq_up is 0 in that
+// scrape, the queue's other metrics are absent, those of other collectors are
+// not affected, and the error is logged by [slog.Default].
 func NewCollector(name string, q interface{ Stats() queue.Stats }) prometheus.Collector {
 	if metrics.IsNil(q) {
 		panic("promqueue: q must not be nil")
 	}
-	return newCollector(name, metrics.Queue, func() (map[string]float64, error) {
-		return metrics.Read(func() (queue.Stats, error) { return q.Stats(), nil })
-	})
+	return newCollector(name, metrics.Queue, metrics.Local(q))
 }
 
 // NewNATSCollector returns a collector of the statistics of q, usually a
@@ -49,22 +47,18 @@ func NewCollector(name string, q interface{ Stats() queue.Stats }) prometheus.Co
 // and boundq_nats_oldest_seconds, and boundq_nats_up. Otherwise it behaves like
 // [NewCollector].
 //
-// Each scrape calls q.Stats once, with five seconds to answer. If it fails,
-// boundq_nats_up is 0 in that scrape, the queue's other metrics are absent, those
-// of other collectors are not affected, and the error is logged by
-// [slog.Default].
+// The context of Stats ends after five seconds. If Stats returns an error,
+// boundq_nats_up is 0 in that scrape, as after a panic.
 func NewNATSCollector[S any](name string, q interface {
 	Stats(context.Context) (S, error)
 }) prometheus.Collector {
 	if metrics.IsNil(q) {
 		panic("promqueue: q must not be nil")
 	}
-	return newCollector(name, metrics.NATS, func() (map[string]float64, error) {
-		return metrics.ReadContext(context.Background(), q.Stats)
-	})
+	return newCollector(name, metrics.NATS, metrics.Reader(q.Stats))
 }
 
-func newCollector(name string, ms []metrics.Metric, read func() (map[string]float64, error)) *collector {
+func newCollector(name string, ms []metrics.Metric, read func(context.Context) (map[string]float64, error)) *collector {
 	c := &collector{name, ms, make([]*prometheus.Desc, len(ms)), read}
 	invalid := metrics.CheckName(name)
 	for i, m := range ms {
@@ -86,7 +80,7 @@ func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (c *collector) Collect(out chan<- prometheus.Metric) {
-	values, err := c.read()
+	values, err := c.read(context.Background())
 	if err != nil {
 		slog.Error("promqueue: no statistics", "queue", c.name, "error", err)
 	}

@@ -13,9 +13,12 @@ import (
 	"reflect"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/boundq/queue"
 )
 
 // A Kind says how a metric's values over time and over queues relate.
@@ -37,10 +40,8 @@ type Metric struct {
 	Help string
 }
 
-// Queue are the metrics of a queue in this process: up, and what
-// [queue.Stats] has.
-//
-// [queue.Stats]: https://pkg.go.dev/github.com/boundq/queue#Stats
+// Queue are the metrics of a queue in this process: up, and what [queue.Stats]
+// has.
 var Queue = in("boundq",
 	Metric{Name: "up", Unit: "{queue}", Kind: Gauge, Help: "1 if the queue's statistics could be read, otherwise 0."},
 	Metric{Name: "len", Unit: "{item}", Kind: Sum, Help: "Items queued now."},
@@ -126,48 +127,65 @@ func IsNil(v any) bool {
 	}
 }
 
-// Timeout is how long a collection waits for the statistics of a server. It is
-// half of Prometheus's own timeout, which would cost the process's other metrics.
+// Timeout is how long a collection waits for the statistics. It is half of what
+// Prometheus allows for the whole process by default.
 const Timeout = 5 * time.Second
 
-// ReadContext is [Read] for statistics that take a context, which ends after
-// [Timeout].
-func ReadContext[S any](ctx context.Context, stats func(context.Context) (S, error)) (map[string]float64, error) {
-	ctx, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
-	return Read(func() (S, error) { return stats(ctx) })
+// Reader returns a function that calls stats and returns the fields of the
+// struct that it returns by their names in snake case: durations in seconds,
+// truths as 0 or 1, and 1 for up. A capacity of 0 is left out: dividing by it
+// would tell every alert that the queue is full.
+//
+// If stats returns an error, panics, ends its goroutine or does not return
+// within [Timeout], the function returns an error, and 0 for up alone. A
+// collection that did the same would take more with it: Prometheus fails the
+// scrape of the whole process, and OpenTelemetry ends the process.
+func Reader[S any](stats func(context.Context) (S, error)) func(context.Context) (map[string]float64, error) {
+	var late atomic.Pointer[chan struct{}] // closed once the last call that was late has returned
+	return func(ctx context.Context) (map[string]float64, error) {
+		down := map[string]float64{"up": 0}
+		if l := late.Load(); l != nil {
+			select {
+			case <-*l:
+			default: // not one more goroutine for each collection
+				return down, errors.New("an earlier call of Stats has not returned")
+			}
+		}
+		ctx, cancel := context.WithTimeout(ctx, Timeout)
+		defer cancel()
+		var values map[string]float64
+		err := errors.New("runtime.Goexit in Stats")
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			defer func() {
+				if v := recover(); v != nil {
+					err = fmt.Errorf("panic in Stats: %v\n\n%s", v, debug.Stack())
+				}
+			}()
+			s, e := stats(ctx)
+			if e == nil {
+				values = fields(s)
+			}
+			err = e
+		}()
+		select {
+		case <-done:
+		case <-ctx.Done():
+			late.Store(&done)
+			return down, fmt.Errorf("no answer from Stats: %w", ctx.Err())
+		}
+		if err != nil {
+			return down, err
+		}
+		values["up"] = 1
+		return values, nil
+	}
 }
 
-// Read calls stats and returns the fields of the struct that it returns by their
-// names in snake case: durations in seconds, truths as 0 or 1, and 1 for up. A
-// capacity of 0 is left out: dividing by it would tell every alert that the
-// queue is full.
-//
-// If stats returns an error, panics or ends its goroutine, Read returns an error,
-// and 0 for up alone. A collection that panics takes more with it: Prometheus
-// fails the scrape of the whole process, and OpenTelemetry ends the process.
-func Read[S any](stats func() (S, error)) (values map[string]float64, err error) {
-	err = errors.New("runtime.Goexit in Stats")
-	done := make(chan struct{})
-	go func() { // a goroutine that stats may end
-		defer close(done)
-		defer func() {
-			if v := recover(); v != nil {
-				err = fmt.Errorf("panic in Stats: %v\n\n%s", v, debug.Stack())
-			}
-		}()
-		s, e := stats()
-		if e == nil {
-			values = fields(s)
-		}
-		err = e
-	}()
-	<-done
-	if err != nil {
-		return map[string]float64{"up": 0}, err
-	}
-	values["up"] = 1
-	return values, nil
+// Local is [Reader] for a queue in this process.
+func Local(q interface{ Stats() queue.Stats }) func(context.Context) (map[string]float64, error) {
+	return Reader(func(context.Context) (queue.Stats, error) { return q.Stats(), nil })
 }
 
 func fields(s any) map[string]float64 {

@@ -6,7 +6,10 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/boundq/queue"
@@ -43,7 +46,11 @@ func TestHelpIsASentenceAndUnitsAreKnown(t *testing.T) {
 	}
 }
 
-func TestReadReturnsNumbersAndNoText(t *testing.T) {
+func read[S any](stats func() (S, error)) (map[string]float64, error) {
+	return metrics.Reader(func(context.Context) (S, error) { return stats() })(context.Background())
+}
+
+func TestReaderReturnsNumbersAndNoText(t *testing.T) {
 	type stats struct {
 		Below       int
 		MuchMore    uint64
@@ -53,7 +60,7 @@ func TestReadReturnsNumbersAndNoText(t *testing.T) {
 		Cap         int
 		Unbounded64 int64
 	}
-	got, err := metrics.Read(func() (stats, error) {
+	got, err := read(func() (stats, error) {
 		return stats{Below: -1, MuchMore: 1 << 63, OldestAge: 1500 * time.Millisecond, Yes: true, Name: "trades", Unbounded64: 2}, nil
 	})
 	require.NoError(t, err)
@@ -62,23 +69,70 @@ func TestReadReturnsNumbersAndNoText(t *testing.T) {
 	}, got)
 }
 
-func TestReadReturnsWhyThereAreNoStatistics(t *testing.T) {
+func TestReaderReturnsWhyThereAreNoStatistics(t *testing.T) {
 	down := map[string]float64{"up": 0}
 	for name, c := range metricstest.Failing {
 		t.Run(name, func(t *testing.T) {
-			got, err := metrics.Read(func() (queue.Stats, error) { return c.Queue.Stats(), nil })
+			got, err := metrics.Local(c.Queue)(context.Background())
 			require.ErrorContains(t, err, c.Error)
 			require.Equal(t, down, got)
 		})
 	}
-	got, err := metrics.Read(func() (queue.Stats, error) { return metricstest.Stats, context.Canceled })
+	got, err := read(func() (queue.Stats, error) { return metricstest.Stats, context.Canceled })
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, down, got)
-	got, err = metrics.Read(func() (*queue.Stats, error) { return nil, nil })
+	got, err = read(func() (*queue.Stats, error) { return nil, nil })
 	require.ErrorContains(t, err, "panic in Stats")
 	require.Equal(t, down, got)
-	_, err = metrics.Read(func() (*queue.Stats, error) { return nil, context.Canceled })
+	_, err = read(func() (*queue.Stats, error) { return nil, context.Canceled })
 	require.ErrorIs(t, err, context.Canceled)
-	_, err = metrics.Read(func() (queue.Stats, error) { panic(errors.New("broken")) })
+	_, err = read(func() (queue.Stats, error) { panic(errors.New("broken")) })
 	require.ErrorContains(t, err, "metrics_test.go", "the error tells where the panic was")
+}
+
+func TestReaderWaitsNoLongerThanTheTimeoutAndLeavesOneGoroutine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		hang := make(chan struct{})
+		read := metrics.Reader(func(ctx context.Context) (queue.Stats, error) {
+			calls.Add(1)
+			<-hang // whatever ctx says
+			return metricstest.Stats, nil
+		})
+		begin := time.Now()
+		got, err := read(t.Context())
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, map[string]float64{"up": 0}, got)
+		require.Equal(t, metrics.Timeout, time.Since(begin))
+
+		got, err = read(t.Context())
+		require.ErrorContains(t, err, "an earlier call of Stats has not returned")
+		require.Equal(t, map[string]float64{"up": 0}, got)
+		require.Equal(t, metrics.Timeout, time.Since(begin), "the second call returns at once")
+		require.EqualValues(t, 1, calls.Load())
+
+		close(hang)
+		synctest.Wait()
+		got, err = read(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, 1, got["up"])
+		require.EqualValues(t, 2, calls.Load())
+	})
+}
+
+func TestReaderAllowsCallsAtTheSameTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		read := metrics.Reader(func(context.Context) (queue.Stats, error) {
+			time.Sleep(metrics.Timeout / 2)
+			return metricstest.Stats, nil
+		})
+		var callers sync.WaitGroup
+		for range 3 {
+			callers.Go(func() {
+				_, err := read(t.Context())
+				require.NoError(t, err)
+			})
+		}
+		callers.Wait()
+	})
 }
