@@ -277,8 +277,10 @@ func TestDeadlineErrorsSayWhy(t *testing.T) {
 	t.Parallel()
 	s := startServer(serverOptions(t.TempDir()))
 	q := openAt(t, s.ClientURL(), newName(t))
-	fill(t, q, 1)
+	fill(t, q, 2)
 	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	other, err := q.Get(soon(t)) // a task is settled by one call at a time
 	require.NoError(t, err)
 	s.Shutdown()
 	s.WaitForShutdown()
@@ -288,7 +290,7 @@ func TestDeadlineErrorsSayWhy(t *testing.T) {
 		"Get":    func(ctx context.Context) error { _, err := q.Get(ctx); return err },
 		"TryGet": func(ctx context.Context) error { _, err := q.TryGet(ctx); return err },
 		"Done":   task.Done,
-		"Extend": task.Extend,
+		"Extend": other.Extend,
 		"Join":   q.Join,
 		"Stats":  func(ctx context.Context) error { _, err := q.Stats(ctx); return err },
 	} {
@@ -582,4 +584,58 @@ func TestPrintingAHandleShowsItsName(t *testing.T) {
 		require.Equal(t, fmt.Sprintf("natsqueue %q", name), fmt.Sprintf(format, q))
 	}
 	require.Equal(t, "[name="+name+"]", q.LogValue().String())
+}
+
+func TestBlockedAndIdleHandlesCostFewMessages(t *testing.T) {
+	t.Parallel()
+	full := newName(t)
+	fill(t, open(t, full, natsqueue.WithCapacity(1)), 1)
+	for what, call := range map[string]func(ctx context.Context, js jetstream.JetStream) error{
+		"Put": func(ctx context.Context, js jetstream.JetStream) error {
+			q, err := natsqueue.Open[int](ctx, js, full)
+			if err != nil {
+				return err
+			}
+			defer q.Close()
+			return q.Put(ctx, 2)
+		},
+		"Get": func(ctx context.Context, js jetstream.JetStream) error {
+			q, err := natsqueue.Open[int](ctx, js, newName(t))
+			if err != nil {
+				return err
+			}
+			defer q.Close()
+			_, err = q.Get(ctx)
+			return err
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			js := connect(t, shared.ClientURL())
+			begin := time.Now()
+			require.ErrorIs(t, call(within(t, 12*time.Second), js), context.DeadlineExceeded)
+			// In the first 3 s Put polls up to 15 to 30 times a second.
+			require.LessOrEqual(t, float64(js.Conn().Stats().OutMsgs), 130+2*time.Since(begin).Seconds())
+		})
+	}
+}
+
+func TestCloseLeavesNoSubscription(t *testing.T) {
+	t.Parallel()
+	js := connect(t, shared.ClientURL())
+	name := newName(t)
+	_, err := js.AccountInfo(soon(t)) // makes the connection's own inbox
+	require.NoError(t, err)
+	before := js.Conn().NumSubscriptions()
+	for range 10 {
+		q, err := natsqueue.Open[int](soon(t), js, name)
+		require.NoError(t, err)
+		fill(t, q, 2)
+		for range q.Tasks(soon(t)) {
+			require.NoError(t, q.Close()) // in the midst of a loop
+		}
+		require.NoError(t, q.Close())
+	}
+	eventually(t, func() bool { return js.Conn().NumSubscriptions() == before }, "all are gone")
+	require.Equal(t, 10, stats(t, open(t, name)).Unfinished, "each loop ends after its item")
 }

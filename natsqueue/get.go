@@ -262,7 +262,7 @@ func (q *Queue[T]) pull(n int) error {
 func (q *Queue[T]) listen() (err error) {
 	q.pulls = apiPrefix(q.js) + "CONSUMER.MSG.NEXT." + q.name + "." + consumerName
 	q.events = make(chan *nats.Msg, 64)
-	if q.replies, err = newMux(q.nc, func(*nats.Msg) {}); err != nil {
+	if q.replies, err = newMux(q.nc); err != nil {
 		return err
 	}
 	if q.inbox, err = q.nc.Subscribe(q.nc.NewInbox(), q.receive); err != nil {
@@ -284,6 +284,7 @@ func (q *Queue[T]) listen() (err error) {
 // messages that it sent before are on their way back.
 func (q *Queue[T]) hangUp() {
 	q.nc.RemoveStatusListener(q.connected)
+	q.replies.close()
 	for _, sub := range q.advisory {
 		_ = sub.Unsubscribe()
 	}

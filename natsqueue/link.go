@@ -216,15 +216,15 @@ type mux struct {
 	nc    *nats.Conn
 	inbox string
 	sub   *nats.Subscription
-	other func(*nats.Msg) // takes answers that are not expected any more
 
-	mu    sync.Mutex
-	next  uint64
-	wants map[string]func(*nats.Msg)
+	mu     sync.Mutex
+	next   uint64
+	wants  map[string]func(*nats.Msg)
+	closed bool
 }
 
-func newMux(nc *nats.Conn, other func(*nats.Msg)) (*mux, error) {
-	m := &mux{nc: nc, inbox: nc.NewInbox(), other: other, wants: map[string]func(*nats.Msg){}}
+func newMux(nc *nats.Conn) (*mux, error) {
+	m := &mux{nc: nc, inbox: nc.NewInbox(), wants: map[string]func(*nats.Msg){}}
 	var err error
 	m.sub, err = nc.Subscribe(m.inbox+".>", m.receive)
 	return m, err
@@ -244,6 +244,19 @@ func (m *mux) forget(token string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.wants, token)
+	if m.closed && len(m.wants) == 0 {
+		_ = m.sub.Unsubscribe()
+	}
+}
+
+// close ends the mux when the answers that are expected have been forgotten.
+func (m *mux) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	if len(m.wants) == 0 {
+		_ = m.sub.Unsubscribe()
+	}
 }
 
 // subject returns where the answers for a token go.
@@ -254,8 +267,7 @@ func (m *mux) receive(msg *nats.Msg) {
 	m.mu.Lock()
 	f := m.wants[token]
 	m.mu.Unlock()
-	if f == nil {
-		f = m.other
+	if f != nil { // else it comes too late
+		f(msg)
 	}
-	f(msg)
 }

@@ -144,8 +144,12 @@ func (l *loop[T]) pace(took time.Duration) {
 // finish marks a task done. The confirmation is waited for later, unless as many
 // are on their way as may be.
 func (l *loop[T]) finish(t *Task[T]) {
+	if l.q.link.life.Err() != nil { // nothing listens for confirmations any more
+		_ = t.Done(l.settle)
+		return
+	}
 	if !t.settled.CompareAndSwap(false, true) {
-		return // Handle's function did it
+		return
 	}
 	c := confirmation[T]{t: t, came: make(chan struct{}), sent: time.Now(), epoch: l.q.link.epoch()}
 	var once sync.Once
