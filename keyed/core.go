@@ -12,6 +12,12 @@ import (
 
 // A core is what Latest and Fair have in common: the lock, the calls that are
 // blocked under it, and the statistics. It moves items of type T.
+//
+// Neither type is built on a queue.Queue of keys beside a map: with a lock for
+// each, a Put that replaces a value could meet a Get that has taken the key but
+// not yet its value, a blocked Get would be handed a key whose value another
+// call can take first, and the statistics would be of two moments. What can be
+// shared with Queue is below it, in internal/park.
 type core[T any] struct {
 	// Invariants, whenever the lock is free:
 	//

@@ -28,7 +28,7 @@ type Fair[K comparable, V any] struct {
 	//	a lane is in behind   <=>  len > 0 && inHand > 0      (Serial only)
 	//	a lane has blocked Puts  =>  it is full, it is in crowded, and the queue is not shut down
 	//	core.putWaiting == the sum of all lanes' putters.Len
-	//	a lane that is in none of them has unfinished > 0, is in lanes, and costs no list a step
+	//	a lane that has no items has unfinished items, and is in lanes
 	//	serial  =>  unfinished == len + (inHand > 0 ? 1 : 0)
 
 	core    core[task[K, V]]

@@ -47,6 +47,14 @@ func check[T comparable](t *testing.T, d *Deque[T], want []T) {
 	require.Equal(t, slots, d.spareSlots)
 	require.LessOrEqual(t, slots, d.keep+2*maxSize[T]())
 	require.True(t, slices.Equal(want, got), "the items are others")
+	if len(want) > 0 {
+		require.Equal(t, want[len(want)-1], *d.Last())
+	} else {
+		for c := d.front; c != nil; c = c.next { // which is the only one
+			slots += len(c.items)
+		}
+		require.Equal(t, slots, d.Slots())
+	}
 }
 
 // A pair is a deque beside a slice to which the same is done.
@@ -272,5 +280,23 @@ func TestEmptiedChunksAreKeptUpToKeepAndTwoMore(t *testing.T) {
 			d.PopFront()
 		}
 		require.Equal(t, keep+2*leastChunk, d.spareSlots)
+	}
+}
+
+func TestAnItemStandsWhereLastSaysUntilItIsTakenOut(t *testing.T) {
+	var d Deque[int]
+	const items = 5000
+	var at [items]*int
+	for round := range 3 {
+		for i := range items {
+			d.PushBack(i)
+			at[i] = d.Last()
+		}
+		for i := range items {
+			*at[i] += round
+		}
+		for i := range items {
+			require.Equal(t, i+round, d.PopFront())
+		}
 	}
 }

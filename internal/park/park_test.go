@@ -98,6 +98,71 @@ func TestACallLeavesItsLineWhenItsContextEnds(t *testing.T) {
 	}
 }
 
+// left is called under the lock for a call that leaves, and for no other.
+func TestWaitOrSaysThatACallHasLeftItsLine(t *testing.T) {
+	for _, served := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var lot park.Lot[int]
+			var line park.Line[int]
+			ctx, cancel := context.WithCancel(background)
+			defer cancel()
+			waiting := 0
+			returned := make(chan error, 1)
+			go func() {
+				lot.Lock()
+				done := lot.Done(ctx)
+				w := lot.Park(&line)
+				waiting++
+				lot.Unlock()
+				lot.WaitOr(done, &line, w, func() {
+					require.False(t, lot.Mu.TryLock())
+					require.Zero(t, line.Len)
+					waiting--
+				})
+				_, _, err := lot.Collect(ctx, w)
+				returned <- err
+			}()
+			synctest.Wait()
+			if served {
+				under(t, &lot, &line, func() { lot.Serve(&line, nil) })
+				require.NoError(t, <-returned)
+				require.Equal(t, 1, waiting)
+			} else {
+				cancel()
+				require.Equal(t, context.Canceled, <-returned)
+				require.Zero(t, waiting)
+			}
+		})
+	}
+}
+
+func TestATallyReleasesJoinWhenNothingIsUnfinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var lot park.Lot[int]
+		var tally park.Tally[int]
+		require.NoError(t, tally.Join(background, &lot))
+		tally.Unfinished = 3
+		joined := make(chan error, 1)
+		go func() { joined <- tally.Join(background, &lot) }()
+		synctest.Wait()
+		under(t, &lot, &tally.Joiners, func() { tally.MarkDone(&lot, 2) })
+		require.Empty(t, joined)
+		under(t, &lot, &tally.Joiners, func() {
+			tally.Finish(&lot, 1)
+			tally.Unfinished++ // however briefly
+		})
+		require.NoError(t, <-joined)
+		require.EqualValues(t, 2, tally.Done)
+
+		ctx, cancel := context.WithCancel(background)
+		go func() { joined <- tally.Join(ctx, &lot) }()
+		synctest.Wait()
+		cancel()
+		require.Equal(t, context.Canceled, <-joined)
+		require.Equal(t, context.Canceled, tally.Join(ctx, &lot))
+	})
+}
+
 func TestACallThatWasCompletedKeepsItsResultThoughItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lot park.Lot[int]
