@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/boundq/queue"
+	"github.com/boundq/queue/keyed"
 )
 
 // A kind of context to block with: one that is never done, or one that can be
@@ -104,6 +105,13 @@ func cells(n sizes) []cell {
 		}
 	}
 	all = append(all, lifo(n.lifo))
+	const keys = 1000
+	all = append(all,
+		latestReplace(keys),
+		latestPair(keys),
+		turns("fair", keyed.NewFair[int, int], keys),
+		turns("serial", keyed.NewSerial[int, int], keys),
+	)
 	for _, capacity := range []int{128, 8192} {
 		all = append(all, dropping(capacity))
 	}

@@ -41,6 +41,8 @@ var sections = []section{
 		"The queue compared with itself: time per item at 64:64, divided by that at 4:4, with GOMAXPROCS set to `procs`, which may be more than the machine has."},
 	{"others", "LIFO and drop-oldest", regexp.MustCompile(`^(lifo|drop-oldest)`),
 		"`lifo` puts and gets on top of a backlog. `drop-oldest` puts into a full queue with `ForcePut`; a channel is received from until there is room."},
+	{"keyed", "Queues with keys", regexp.MustCompile(`^(latest|fair|serial)/`),
+		"The types of package keyed on one goroutine, with 1000 keys. `latest` with `op=replace` puts a new value of a queued key, compared with a write to a map under a mutex; `op=pair` gets a key and puts another. `fair` and `serial` put an item, get one of another key and mark it done. They are compared with a `Queue`, which knows no keys."},
 	{"latency", "Hand-off latency", regexp.MustCompile(`^latency`),
 		"The time from the beginning of a put to the return of the get that is blocked for its item. Before each put the producer spins for 20 µs, which keeps its own processor busy and lets the others go idle. A hand-off then costs microseconds if an idle processor must be woken, and some hundred nanoseconds if not; the p50 is mostly one or the other, and with GOMAXPROCS=1 it is the latter for all. A spinning peer never lets a processor go idle. Workiva Queue, which blocks, has as short a p50 (and the p99 of the others) for a reason that we have not found: its Put waits for an answer from the get that it woke, but a channel that waits for an answer is no faster for it. A round has 2000 hand-offs: its p99.9 is the third longest of them, and depends on what else the machine does."},
 	{"memory", "Memory", regexp.MustCompile(`^memory`),
@@ -68,7 +70,7 @@ func columns() (names []string) {
 	for _, p := range otherPeers() {
 		names = append(names, p.name)
 	}
-	return append(names, getBatch, getAndPut, fourAside)
+	return append(names, getBatch, getAndPut, fourAside, queueAside, mapAside)
 }
 
 // columnsOf returns the names of the sides that the results compare the queue with.
@@ -145,6 +147,8 @@ func summaryLines() []line {
 		line{"`Batches` of 64, or after 10 ms", "channel and `time.Timer`", "", "batches/size=64/linger=10ms/put=64/ctx=cancel", "", "chan+select+Timer", true},
 		line{"`Ready` and `TryGet` in a `select`", "channel in the same `select`", "select/take=1/cap=128/ctx=background", "select/take=1/cap=128/ctx=cancel", "chan", "chan+select", false},
 		line{"`Ready` and `TryGetBatch` of 64", "channel in the same `select`", "select/take=64/cap=128/ctx=background", "select/take=64/cap=128/ctx=cancel", "chan", "chan+select", false},
+		line{"`keyed.Latest`, a put that replaces", "map and mutex", "latest/op=replace/keys=1000", "", mapAside, "", false},
+		line{"`keyed.Fair`, put, get and done, 1000 keys", "`Queue`", "fair/keys=1000", "", queueAside, "", false},
 	)
 	for _, queued := range []string{"1,000", "100,000", "1,000,000"} {
 		cell := "priority/queued=" + strings.ReplaceAll(queued, ",", "") + "/keys=random"

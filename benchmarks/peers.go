@@ -99,11 +99,14 @@ type peer struct {
 // subject is the name of the queue, the side that all others are compared with.
 const subject = "queue"
 
-// The sides of cells that compare the queue with itself.
+// The sides of cells that compare the queue with itself, or the queues of package
+// keyed with it and with a map.
 const (
-	getBatch  = "GetBatch"
-	getAndPut = "TryGet+TryPut"
-	fourAside = "queue, 4:4"
+	getBatch   = "GetBatch"
+	getAndPut  = "TryGet+TryPut"
+	fourAside  = "queue, 4:4"
+	queueAside = "Queue, no keys"
+	mapAside   = "map+mutex"
 )
 
 // peers lists what is compared, the queue first.
