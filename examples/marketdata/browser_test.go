@@ -258,6 +258,7 @@ func TestABrowserShowsBackpressureComeAndGo(t *testing.T) {
 	for _, id := range []string{"in", "out", "parked", "depth", "workers-now", "latency", "level"} {
 		require.Equal(t, "–", eval[string](b, text(id)), id)
 	}
+	require.True(t, eval[bool](b, `[...document.querySelectorAll("#quotes .rate")].every(e => e.textContent === "–")`))
 	require.Zero(t, eval[int](b, `document.querySelectorAll("a").length`))
 	require.True(t, eval[bool](b, `document.getElementById("controls").disabled`))
 	require.True(t, eval[bool](b, `document.getElementById("account").checkVisibility()`))
@@ -342,6 +343,10 @@ func TestTheDemoBreathes(t *testing.T) {
 		b.until(number("depth") + " > 1000")
 		b.until(number("depth") + " < 500")
 	}
+	b.until(`document.querySelectorAll("#quotes tbody tr").length === 3`)
+	b.until(`[...document.querySelectorAll("#quotes .spread")].every(e => /^[\d.]+ \([\d.]+ bp\)$/.test(e.textContent))`)
+	b.until(`[...document.querySelectorAll("#quotes .conflated")].every(e => parseFloat(e.textContent) > 0)`)
+	b.until(`[...document.querySelectorAll("#quotes .rate")].every(e => parseFloat(e.textContent) > 0)`)
 	require.Regexp(t, `^[\d.]+ (µs|ms|s)$`, eval[string](b, text("latency")))
 	require.Regexp(t, `^[\d.]+ (µs|ms|s)$`, eval[string](b, text("latency-p99")))
 	require.Regexp(t, `^[\d.]+ (µs|ms|s)$`, eval[string](b, text("wait")))

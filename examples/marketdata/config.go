@@ -67,7 +67,7 @@ var allowed = map[string]string{
 func (s *settings) define(flags *flag.FlagSet) {
 	flags.IntVar(&s.capacity, "capacity", s.capacity, "capacity of the queue, in `trades`")
 	flags.IntVar(&s.workers, "workers", s.workers, "number of goroutines that build bars")
-	flags.DurationVar(&s.extraWork, "work", s.extraWork, "extra `time` that a worker spends on each trade; with -http and invented trades, 400µs unless given")
+	flags.DurationVar(&s.extraWork, "work", s.extraWork, "extra `time` that a worker spends on each trade; with -http and invented trades, 800µs unless given")
 	flags.StringVar(&s.overflow, "overflow", s.overflow, "what to do when the queue is full: block, drop-oldest or drop-newest")
 }
 
@@ -204,7 +204,7 @@ func parseCoins(list string, from *capture) (coins []string, err error) {
 // for a burst of them, nil if they are recorded.
 func (c config) source(log *slog.Logger) (trades source, burst func()) {
 	if c.replay != nil {
-		log.Info("replaying", "file", c.replay.path, "trades", c.replay.trades, "coins", c.coins, "other_messages", c.replay.skipped)
+		log.Info("replaying", "file", c.replay.path, "trades", c.replay.trades, "quotes", c.replay.quotes, "coins", c.coins, "other_messages", c.replay.skipped)
 		return c.replay.play(c.coins, c.speed), nil
 	}
 	m := &market{coins: c.coins}

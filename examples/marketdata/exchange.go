@@ -17,23 +17,39 @@ const (
 	endOfTrades = "end of trades" // the reason for closing the connection when the source has ended
 )
 
-// A message is sent to the clients that subscribed to its coin's trades.
+// A message is sent to the clients that subscribed to its topic.
 type message struct {
-	coin   string            // empty: to all clients
-	text   []byte            // as it is sent
-	trades []json.RawMessage // in text, if it is a frame of trades
+	topic subscription      // zero: all clients
+	text  []byte            // as it is sent
+	items []json.RawMessage // trades or a quote that text holds
 }
 
 // newTrades returns a frame of trades of a coin.
 func newTrades[T any](coin string, trades []T) (m message, err error) {
-	m.coin = coin
-	m.trades = make([]json.RawMessage, len(trades))
+	if coin != "" {
+		m.topic = subscription{channelTrades, coin}
+	}
+	m.items = make([]json.RawMessage, len(trades))
 	for i, t := range trades {
-		if m.trades[i], err = json.Marshal(t); err != nil {
+		if m.items[i], err = json.Marshal(t); err != nil {
 			return m, err
 		}
 	}
-	m.text, err = newFrame(channelTrades, m.trades)
+	m.text, err = newFrame(channelTrades, m.items)
+	return m, err
+}
+
+// newQuote returns a frame of a quote of a coin.
+func newQuote(coin string, q any) (m message, err error) {
+	if coin != "" {
+		m.topic = subscription{channelQuotes, coin}
+	}
+	item, err := json.Marshal(q)
+	if err != nil {
+		return m, err
+	}
+	m.items = []json.RawMessage{item}
+	m.text, err = newFrame(channelQuotes, m.items[0])
 	return m, err
 }
 
@@ -41,7 +57,7 @@ func newTrades[T any](coin string, trades []T) (m message, err error) {
 // more, or publish returns an error, which the source returns.
 type source func(ctx context.Context, publish func(message) error) error
 
-// An exchange serves a source's trades over a WebSocket on the loopback. It
+// An exchange serves a source's trades and quotes over a WebSocket on the loopback. It
 // publishes no faster than its clients read, so backpressure reaches the source.
 type exchange struct {
 	url    string
@@ -54,17 +70,17 @@ type exchange struct {
 
 	mu      sync.Mutex
 	clients map[*client]struct{}
-	recent  map[string][]json.RawMessage // the last trades of each coin
-	changed chan struct{}                // closed and replaced at each subscription
+	recent  map[subscription][]json.RawMessage // the last trades of each coin, and the last quote
+	changed chan struct{}                      // closed and replaced at each subscription
 }
 
-// A client is a connection and the coins that it subscribed to.
+// A client is a connection and its subscriptions.
 type client struct {
-	conn  *websocket.Conn
-	coins map[string]bool // guarded by exchange.mu
+	conn   *websocket.Conn
+	topics map[subscription]bool // guarded by exchange.mu
 
-	// Held while a frame is sent, and from subscribing until the last trades
-	// are sent: neither newer ones nor the end may come before them.
+	// sending is held while a frame is sent, and from a subscription until the
+	// recent items are sent, which must precede newer ones and the end.
 	sending sync.Mutex
 }
 
@@ -86,7 +102,7 @@ func startExchange(src source) (*exchange, error) {
 		stop:    stop,
 		ended:   make(chan struct{}),
 		clients: make(map[*client]struct{}),
-		recent:  make(map[string][]json.RawMessage),
+		recent:  make(map[subscription][]json.RawMessage),
 		changed: make(chan struct{}),
 	}
 	e.server = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -120,11 +136,11 @@ func (e *exchange) failure() error {
 	}
 }
 
-// publish sends a message to all subscribers of its coin. If there are none, or
+// publish sends a message to all subscribers of its topic. If there are none, or
 // their connections are lost, it blocks until there is one.
 func (e *exchange) publish(ctx context.Context, m message) error {
 	for recorded := false; ; {
-		to, changed := e.subscribers(m.coin)
+		to, changed := e.subscribers(m.topic)
 		if len(to) > 0 && !recorded {
 			e.record(m)
 			recorded = true
@@ -146,39 +162,43 @@ func (e *exchange) publish(ctx context.Context, m message) error {
 	}
 }
 
-// record keeps the last trades of a coin for clients that subscribe to it later.
-// It is called before the message is sent, for clients that subscribe meanwhile.
+// record keeps the last items of a topic for clients that subscribe later. It is
+// called before the message is sent, for clients that subscribe meanwhile.
 func (e *exchange) record(m message) {
-	if m.coin == "" {
+	keep := replayed
+	switch m.topic.Type {
+	case "":
 		return
+	case channelQuotes:
+		keep = 1
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	all := slices.Concat(e.recent[m.coin], m.trades)
-	e.recent[m.coin] = slices.Clone(all[max(len(all)-replayed, 0):])
+	all := slices.Concat(e.recent[m.topic], m.items)
+	e.recent[m.topic] = slices.Clone(all[max(len(all)-keep, 0):])
 }
 
-// subscribers returns the subscribers of a coin, or all if it is empty, and a
+// subscribers returns the subscribers of a topic, or all if it is zero, and a
 // channel that is closed at the next subscription.
-func (e *exchange) subscribers(coin string) (to []*client, changed <-chan struct{}) {
+func (e *exchange) subscribers(topic subscription) (to []*client, changed <-chan struct{}) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for c := range e.clients {
-		if c.coins[coin] || coin == "" && len(c.coins) > 0 {
+		if c.topics[topic] || topic == (subscription{}) && len(c.topics) > 0 {
 			to = append(to, c)
 		}
 	}
 	return to, e.changed
 }
 
-// serve talks to one client until it goes.
+// serve serves one connection until it is closed.
 func (e *exchange) serve(ctx context.Context, w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, nil)
 	if err != nil {
 		return // Accept has answered
 	}
 	defer func() { _ = conn.CloseNow() }()
-	c := &client{conn: conn, coins: make(map[string]bool)}
+	c := &client{conn: conn, topics: make(map[subscription]bool)}
 	e.mu.Lock()
 	e.clients[c] = struct{}{}
 	e.mu.Unlock()
@@ -202,7 +222,7 @@ func (e *exchange) serve(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 }
 
-// answer does what a client asks for.
+// answer answers a client's request.
 func (e *exchange) answer(ctx context.Context, c *client, message []byte) error {
 	send := func(channel string, data any) error {
 		message, err := newFrame(channel, data)
@@ -215,29 +235,32 @@ func (e *exchange) answer(ctx context.Context, c *client, message []byte) error 
 	switch err := json.Unmarshal(message, &r); {
 	case err == nil && r.Method == "ping":
 		return c.conn.Write(ctx, websocket.MessageText, []byte(`{"channel":"pong"}`))
-	case err == nil && r.Method == "subscribe" && r.Subscription != nil && r.Subscription.Type == channelTrades:
+	case err == nil && r.Method == "subscribe" && r.Subscription != nil && slices.Contains([]string{channelTrades, channelQuotes}, r.Subscription.Type):
 		c.sending.Lock()
 		defer c.sending.Unlock()
 		if err := send(channelSubscribed, r); err != nil {
 			return err
 		}
-		coin := r.Subscription.Coin
+		topic := *r.Subscription
 		e.mu.Lock()
-		recent := e.recent[coin]
-		c.coins[coin] = true
+		recent := e.recent[topic]
+		c.topics[topic] = true
 		close(e.changed)
 		e.changed = make(chan struct{})
 		e.mu.Unlock()
-		if len(recent) > 0 {
-			return send(channelTrades, recent)
+		switch {
+		case len(recent) == 0:
+			return nil
+		case topic.Type == channelQuotes:
+			return send(channelQuotes, recent[0])
 		}
-		return nil
+		return send(channelTrades, recent)
 	default:
 		return send(channelError, fmt.Sprintf("Error parsing JSON into valid websocket request: %s", message))
 	}
 }
 
-// disconnect tells all clients that there are no more trades.
+// disconnect closes all connections with the reason endOfTrades.
 func (e *exchange) disconnect() {
 	e.mu.Lock()
 	var closing sync.WaitGroup
@@ -252,8 +275,8 @@ func (e *exchange) disconnect() {
 	closing.Wait()
 }
 
-// over reports whether c, which came back after the last trade, has been given
-// the last ones of every coin.
+// over reports whether the source has ended, and c has the recent items of every
+// topic.
 func (e *exchange) over(c *client) bool {
 	select {
 	case <-e.ended:
@@ -262,8 +285,8 @@ func (e *exchange) over(c *client) bool {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for coin := range e.recent {
-		if !c.coins[coin] {
+	for topic := range e.recent {
+		if !c.topics[topic] {
 			return false
 		}
 	}

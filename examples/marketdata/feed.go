@@ -23,15 +23,17 @@ const (
 	longestSilence = 30 * time.Second
 )
 
-// A feed reads trades from an exchange and passes each to put, once, numbered in
-// the order of receipt. It reconnects when the connection is lost. Messages and
-// trades that it cannot use are counted and logged.
+// A feed reads trades and quotes from an exchange. It passes each trade to put,
+// once, numbered in the order of receipt, and each quote to putQuote. It
+// reconnects when the connection is lost. Messages, trades and quotes that it
+// cannot use are counted and logged.
 type feed struct {
-	url     string
-	coins   []string
-	put     func(trade)
-	silence time.Duration // after this long it pings, after twice this long it reconnects
-	log     *slog.Logger
+	url      string
+	coins    []string
+	put      func(trade)
+	putQuote func(quote)
+	silence  time.Duration // after this long it pings, after twice this long it reconnects
+	log      *slog.Logger
 
 	received, repeats, bad atomic.Int64
 	misdated               atomic.Int64 // of bad
@@ -41,8 +43,8 @@ type feed struct {
 	tapes   map[string]*tape
 }
 
-func newFeed(url string, coins []string, log *slog.Logger, put func(trade)) *feed {
-	f := &feed{url: url, coins: coins, put: put, silence: longestSilence, log: log,
+func newFeed(url string, coins []string, log *slog.Logger, put func(trade), putQuote func(quote)) *feed {
+	f := &feed{url: url, coins: coins, put: put, putQuote: putQuote, silence: longestSilence, log: log,
 		started: time.Now(), tapes: make(map[string]*tape)}
 	for _, coin := range coins {
 		f.tapes[coin] = new(tape)
@@ -107,8 +109,10 @@ func (f *feed) session(ctx context.Context) error {
 	defer func() { _ = conn.CloseNow() }()
 	conn.SetReadLimit(maxMessage)
 	for _, coin := range f.coins {
-		if err := send(ctx, conn, request{"subscribe", &subscription{channelTrades, coin}}); err != nil {
-			return err
+		for _, channel := range []string{channelTrades, channelQuotes} {
+			if err := send(ctx, conn, request{"subscribe", &subscription{channel, coin}}); err != nil {
+				return err
+			}
 		}
 	}
 
@@ -190,7 +194,7 @@ func send(ctx context.Context, conn *websocket.Conn, r request) error {
 	return conn.Write(ctx, websocket.MessageText, message)
 }
 
-// handle puts the trades of a message.
+// handle puts the trades or the quote of a message.
 func (f *feed) handle(message []byte) {
 	var in frame
 	if err := json.Unmarshal(message, &in); err != nil {
@@ -208,6 +212,8 @@ func (f *feed) handle(message []byte) {
 		for _, e := range elements {
 			f.handleTrade(e, now)
 		}
+	case channelQuotes:
+		f.handleQuote(in.Data, time.Now())
 	case channelSubscribed, channelPong:
 	case channelError:
 		f.reject("the exchange reports an error", message, nil)
@@ -235,9 +241,9 @@ func (f *feed) handleTrade(element []byte, now time.Time) {
 	}
 	f.order++
 	t.order, t.received = f.order, now
-	pass, misdated := tape.next(t, element, now)
+	pass, misdated := tape.trades.next(t, element, now)
 	if misdated != nil {
-		f.rejectDate(misdated)
+		f.rejectDate(misdated.element)
 	}
 	for _, t := range pass {
 		f.received.Add(1)
@@ -245,20 +251,44 @@ func (f *feed) handleTrade(element []byte, now time.Time) {
 	}
 }
 
-// settle rejects the trades that are held: none comes any more that could
-// confirm their date.
+// handleQuote puts a quote that was received now, and one that was held before
+// it, unless they are misdated.
+func (f *feed) handleQuote(data []byte, now time.Time) {
+	q, err := parseQuote(data)
+	if err != nil {
+		f.reject("bad quote", data, err)
+		return
+	}
+	tape := f.tapes[q.coin]
+	if tape == nil {
+		f.reject("no subscription to this coin", data, nil)
+		return
+	}
+	pass, misdated := tape.quotes.next(q, data, now)
+	if misdated != nil {
+		f.rejectDate(misdated.element)
+	}
+	for _, q := range pass {
+		f.putQuote(q)
+	}
+}
+
+// settle rejects what is held: nothing comes any more that could confirm its
+// date.
 func (f *feed) settle() {
 	for _, tape := range f.tapes {
-		if tape.held != nil {
-			f.rejectDate(tape.held)
-			tape.held = nil
+		if h := tape.trades.settle(); h != nil {
+			f.rejectDate(h.element)
+		}
+		if h := tape.quotes.settle(); h != nil {
+			f.rejectDate(h.element)
 		}
 	}
 }
 
-func (f *feed) rejectDate(h *heldTrade) {
+func (f *feed) rejectDate(element []byte) {
 	f.misdated.Add(1)
-	f.reject("misdated trade", h.element, nil)
+	f.reject("misdated", element, nil)
 }
 
 // reject counts and logs a message or a trade that cannot be used.

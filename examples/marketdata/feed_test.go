@@ -99,7 +99,7 @@ func TestWhatTheFeedCannotReadIsCountedAndNeverFatal(t *testing.T) {
 		_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
 	})
 	var put []trade
-	f := newFeed(url, []string{"X"}, quiet, func(t trade) { put = append(put, t) })
+	f := newFeed(url, []string{"X"}, quiet, func(t trade) { put = append(put, t) }, func(quote) {})
 	require.NoError(t, f.run(t.Context()))
 	for _, f := range frames {
 		bad, received, repeats = bad+f.bad, received+f.received, repeats+f.rep
@@ -113,7 +113,8 @@ func TestWhatTheFeedCannotReadIsCountedAndNeverFatal(t *testing.T) {
 func TestTheFeedPingsASilentExchangeAndLeavesADeadOne(t *testing.T) {
 	var connections, pings atomic.Int64
 	inBubble(t, nil, func(ctx context.Context, conn *websocket.Conn) {
-		_, _, _ = conn.Read(ctx) // the subscription, as a pipe keeps nothing
+		_, _, _ = conn.Read(ctx) // the subscriptions, as a pipe keeps nothing
+		_, _, _ = conn.Read(ctx)
 		if connections.Add(1) == 3 {
 			_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
 			return
@@ -129,7 +130,7 @@ func TestTheFeedPingsASilentExchangeAndLeavesADeadOne(t *testing.T) {
 			}
 		}
 	}, func(t *testing.T) {
-		f := newFeed("ws://exchange", []string{"X"}, quiet, func(trade) {})
+		f := newFeed("ws://exchange", []string{"X"}, quiet, func(trade) {}, func(quote) {})
 		start := time.Now()
 		require.NoError(t, f.run(t.Context()))
 		require.EqualValues(t, 3, connections.Load())
@@ -159,7 +160,7 @@ func TestWaitingForRoomIsNotSilence(t *testing.T) {
 		_ = conn.Write(ctx, websocket.MessageText, []byte(tradesFrame(t, 2)))
 		_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
 	}, func(t *testing.T) {
-		f := newFeed("ws://exchange", []string{"X"}, quiet, put)
+		f := newFeed("ws://exchange", []string{"X"}, quiet, put, func(quote) {})
 		require.NoError(t, f.run(t.Context()))
 		require.EqualValues(t, 2, f.received.Load(), "the connection was given up")
 		require.Zero(t, pings.Load())
@@ -169,7 +170,7 @@ func TestWaitingForRoomIsNotSilence(t *testing.T) {
 func TestRunEndsWithItsContextThoughNobodyListens(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	require.NoError(t, newFeed("ws://127.0.0.1:1", []string{"X"}, quiet, func(trade) {}).run(ctx))
+	require.NoError(t, newFeed("ws://127.0.0.1:1", []string{"X"}, quiet, func(trade) {}, func(quote) {}).run(ctx))
 	require.Error(t, ctx.Err())
 }
 
@@ -186,7 +187,7 @@ func TestARefusalEndsTheFeedAndATroubleOfTheMomentDoesNot(t *testing.T) {
 			}).ServeHTTP(w, r)
 		})
 		server := httptest.NewServer(answers)
-		err := newFeed("ws"+strings.TrimPrefix(server.URL, "http"), []string{"X"}, quiet, func(trade) {}).run(t.Context())
+		err := newFeed("ws"+strings.TrimPrefix(server.URL, "http"), []string{"X"}, quiet, func(trade) {}, func(quote) {}).run(t.Context())
 		server.Close()
 		if want {
 			require.ErrorContains(t, err, "refuses the connection")
@@ -211,14 +212,15 @@ func TestAMessageThatIsCutOffIsNeverTakenForAWholeOne(t *testing.T) {
 			return &cutConn{c, len(handshake) + cut}
 		}
 		inBubble(t, wrap, func(ctx context.Context, conn *websocket.Conn) {
-			_, _, _ = conn.Read(ctx) // the subscription, as a pipe keeps nothing
+			_, _, _ = conn.Read(ctx) // the subscriptions, as a pipe keeps nothing
+			_, _, _ = conn.Read(ctx)
 			if connections == 1 {
 				_ = conn.Write(ctx, websocket.MessageText, []byte(message))
 				return
 			}
 			_ = conn.Close(websocket.StatusNormalClosure, endOfTrades)
 		}, func(t *testing.T) {
-			f := newFeed("ws://exchange", []string{"X"}, quiet, func(trade) {})
+			f := newFeed("ws://exchange", []string{"X"}, quiet, func(trade) {}, func(quote) {})
 			require.NoError(t, f.run(t.Context()))
 			require.Zero(t, f.bad.Load(), "cut after %d bytes", cut)
 			require.Zero(t, f.received.Load())

@@ -10,18 +10,18 @@ import (
 )
 
 // The load comes in waves, which four workers with demoWork follow: at the crest
-// trades queue up to some three quarters of 10,000, in the trough the queue
-// drains.
+// the queue of 10,000 fills by more than half, in the trough it drains.
 const (
 	marketTick = 10 * time.Millisecond
-	meanRate   = 8000 // trades a second, all coins together
-	swing      = 5000 // above and below it
-	waveEvery  = 8 * time.Second
-	burstSize  = 5000 // trades
-	demoWork   = 400 * time.Microsecond
+	meanRate   = 4000 // trades a second, all coins together
+	swing      = 2500 // above and below it
+	waveEvery  = 16 * time.Second
+	quoteRate  = 12_000 // quotes a second, all coins together
+	burstSize  = 5000   // trades
+	demoWork   = 800 * time.Microsecond
 )
 
-// A market invents trades: prices walk at random.
+// A market invents trades and quotes: prices walk at random.
 type market struct {
 	coins  []string
 	bursts atomic.Int64 // that were asked for and did not come yet
@@ -64,12 +64,21 @@ func (m *market) trades(ctx context.Context, publish func(message) error) error 
 				trades[j] = inventTrade(coin, id, now.UnixMilli(), cents[i])
 				id++
 			}
-			m, err := newTrades(coin, trades)
+			frame, err := newTrades(coin, trades)
 			if err != nil {
 				return err
 			}
-			if err := publish(m); err != nil {
+			if err := publish(frame); err != nil {
 				return err
+			}
+			for range max(int(quoteRate*marketTick.Seconds())/len(m.coins), 1) {
+				frame, err := newQuote(coin, inventQuote(coin, now.UnixMilli(), cents[i]))
+				if err != nil {
+					return err
+				}
+				if err := publish(frame); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -84,8 +93,21 @@ func inventTrade(coin string, id, ms, cents int64) wireTrade {
 		Coin:  coin,
 		Side:  side,
 		Price: fmt.Sprintf("%d.%02d", cents/100, cents%100),
-		Size:  fmt.Sprintf("0.%05d", 1+rand.IntN(99_999)),
+		Size:  randomSize(),
 		Time:  ms,
 		ID:    &id,
 	}
 }
+
+// inventQuote returns a quote around a price, with a spread of up to 2 basis
+// points.
+func inventQuote(coin string, ms, cents int64) wireQuote {
+	half := 1 + rand.Int64N(cents/10_000+1)
+	level := func(cents int64) *wireLevel {
+		cents = max(cents, 1)
+		return &wireLevel{Price: fmt.Sprintf("%d.%02d", cents/100, cents%100), Size: randomSize(), Orders: 1 + rand.Int64N(20)}
+	}
+	return wireQuote{Coin: coin, Time: ms, Levels: []*wireLevel{level(cents - half), level(cents + half)}}
+}
+
+func randomSize() string { return fmt.Sprintf("0.%05d", 1+rand.IntN(99_999)) }

@@ -32,6 +32,8 @@ type figures struct {
 	BlockedFor time.Duration `json:"blocked_for"` // in ns: how long the feed has been blocked in all
 	ToBar      percentiles   `json:"latency"`     // from the socket to the bar, over the last seconds
 	InQueue    percentiles   `json:"in_queue"`    // the same, from the feed to a worker
+
+	Quotes map[string]coinQuotes `json:"quotes"`
 }
 
 func (p *pipeline) figures() figures {
@@ -49,6 +51,7 @@ func (p *pipeline) figures() figures {
 		BlockedFor: p.blocked.elapsed(),
 		ToBar:      p.toBar.lately(),
 		InQueue:    p.inQueue.lately(),
+		Quotes:     p.quotes.summary().Coins,
 	}
 }
 

@@ -142,7 +142,9 @@ func (g *page) handler() http.Handler {
 	mux.Handle("GET /page/", http.FileServerFS(pageFiles))
 	mux.HandleFunc("GET /events", g.serveEvents)
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(promqueue.NewCollector("trades", g.pipeline.queue))
+	metrics.MustRegister(
+		promqueue.NewCollector("trades", g.pipeline.queue),
+		promqueue.NewCollector("quotes", &g.pipeline.quotes.queue))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("POST /settings", g.serveSettings)
 	if g.burst != nil {

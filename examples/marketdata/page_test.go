@@ -350,11 +350,11 @@ func TestThePageIsAllInTheProgram(t *testing.T) {
 	require.Contains(t, string(license), "MIT")
 }
 
-func TestPrometheusFindsTheQueuesFigures(t *testing.T) {
+func TestPrometheusFindsBothQueues(t *testing.T) {
 	b := newPageBed(t)
 	b.end(t)
 	_, text := b.ask(t, http.MethodGet, "/metrics", "")
-	for _, line := range []string{`boundq_len{queue="trades"} 0`, `boundq_cap{queue="trades"} 10000`, `boundq_put_total{queue="trades"} 500`} {
+	for _, line := range []string{`boundq_len{queue="trades"} 0`, `boundq_cap{queue="trades"} 10000`, `boundq_put_total{queue="trades"} 500`, `boundq_put_total{queue="quotes"} 0`} {
 		require.Contains(t, text, line)
 	}
 }

@@ -13,14 +13,16 @@ import (
 
 const flushEvery = 500 * time.Millisecond
 
-// A pipeline takes trades from a feed through a queue to workers. They build
-// bars, which are stored twice a second.
+// A pipeline takes trades from a feed through a queue to workers, and quotes
+// through another one, which keeps the newest of each coin, to a worker of their
+// own. The workers build bars, which are stored twice a second.
 type pipeline struct {
 	config config
 	queue  *queue.Queue[trade]
 	feed   *feed
 	bars   *bars
-	upsert func(bars []bar) (stored int, err error)
+	quotes *quotes
+	upsert func(bars []bar, quotes []quoteBar) (stored int, err error)
 
 	processed, drained atomic.Int64
 	evicted            atomic.Int64 // or refused, because the queue was full
@@ -53,11 +55,12 @@ func newPolicy(overflow string) *policy {
 
 // newPipeline returns a pipeline that reads from the exchange at url. upsert
 // stores bars, and returns how many it has stored in all.
-func newPipeline(c config, url string, upsert func([]bar) (int, error), log *slog.Logger) *pipeline {
+func newPipeline(c config, url string, upsert func([]bar, []quoteBar) (int, error), log *slog.Logger) *pipeline {
 	p := &pipeline{
 		config:   c,
 		queue:    queue.New[trade](c.settings.capacity),
 		bars:     newBars(c.bar),
+		quotes:   newQuotes(c.coins, c.bar),
 		upsert:   upsert,
 		toBar:    newLatencies(),
 		inQueue:  newLatencies(),
@@ -65,7 +68,7 @@ func newPipeline(c config, url string, upsert func([]bar) (int, error), log *slo
 	}
 	p.policy.Store(newPolicy(c.settings.overflow))
 	p.delay.Store(int64(c.settings.extraWork))
-	p.feed = newFeed(url, c.coins, log, p.put)
+	p.feed = newFeed(url, c.coins, log, p.put, p.quotes.put)
 	return p
 }
 
@@ -88,17 +91,22 @@ func (p *pipeline) run(stop, now context.Context) error {
 	workers := newPool(working, p.work)
 	p.employ(workers)
 
+	var quoting sync.WaitGroup
+	quoting.Go(func() { p.quotes.work(working, &p.delay) })
+
 	flushed := make(chan error, 1)
 	built := make(chan struct{})
 	go func() { flushed <- p.flush(built, halt) }()
 
 	refused := p.feed.run(feeding)
+	p.quotes.queue.Shutdown(false)
 	p.queue.Shutdown(false)   // the workers' loops end once the queue is empty
 	_ = p.queue.Join(working) // all trades are processed or drained
 	halt()                    // ends halting; the queue is empty, so it drains nothing
 	halting.Wait()
 	p.employ(nil)
 	workers.wait()
+	quoting.Wait()
 	close(built)
 	return errors.Join(refused, <-flushed)
 }
@@ -186,23 +194,10 @@ func (p *pipeline) put(t trade) {
 // work merges trades into bars until the queue is shut down and empty, or ctx is
 // done.
 func (p *pipeline) work(ctx context.Context) {
-	const tick = time.Millisecond // timers are no finer, so shorter delays add up to it
-	var owed time.Duration
+	pace := pace{delay: &p.delay}
 	for t := range p.queue.Tasks(ctx) {
 		p.inQueue.record(time.Since(t.queued))
-		delay := time.Duration(p.delay.Load())
-		owed += delay
-		switch {
-		case delay == 0:
-			owed = 0
-		case owed >= tick:
-			start := time.Now()
-			select {
-			case <-time.After(owed):
-			case <-ctx.Done():
-			}
-			owed -= time.Since(start)
-		}
+		pace.wait(ctx)
 		if !p.bars.add(t) {
 			p.late.Add(1)
 			continue
@@ -223,7 +218,7 @@ func (p *pipeline) flush(built <-chan struct{}, halt context.CancelFunc) error {
 		case <-built:
 			last = true
 		}
-		stored, err := p.upsert(p.bars.changed())
+		stored, err := p.upsert(p.bars.changed(), p.quotes.book.changed())
 		if err != nil {
 			halt()
 			<-built

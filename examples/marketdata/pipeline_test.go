@@ -132,7 +132,7 @@ func TestAReconnectInMidStreamLosesNothingAndRepeatsNothing(t *testing.T) {
 		for b.feed.received.Load() < 100 {
 			time.Sleep(time.Millisecond)
 		}
-		clients, _ := b.exchange.subscribers("X")
+		clients, _ := b.exchange.subscribers(subscription{channelTrades, "X"})
 		for _, c := range clients {
 			_ = c.conn.CloseNow()
 		}
@@ -179,7 +179,7 @@ func TestAFailingStoreStopsThePipelineWithItsError(t *testing.T) {
 	broken := errors.New("disk full")
 	b := newBed(t, func(_ *bed, publish func([]wireTrade) error) error { return publishAll(publish, 1_000_000) },
 		"-capacity", "10", "-work", "1ms")
-	b.upsert = func([]bar) (int, error) { return 0, broken }
+	b.upsert = func([]bar, []quoteBar) (int, error) { return 0, broken }
 	require.ErrorIs(t, b.run(t.Context(), t.Context()), broken)
 	s := b.summary(nil)
 	require.Equal(t, s.Received, s.Processed+s.Drained, "what was not processed is accounted for")

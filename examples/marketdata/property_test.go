@@ -26,6 +26,8 @@ type part struct {
 	price, size string
 	bad         bool // or unreadable, or misdated
 	misdated    bool
+	quote       bool
+	bid, ask    string
 }
 
 // key identifies a trade.
@@ -101,6 +103,21 @@ func randomSession(r *rand.Rand) (messages []sent) {
 			m = sent{garbage[r.IntN(len(garbage))], []part{{bad: true}}}
 		case 1:
 			m.text = `{"channel":"trades","data":[]}`
+		case 2, 3, 4:
+			p := part{quote: true, coin: coins[r.IntN(len(coins))], ms: clock}
+			level := func(price *string) string {
+				if r.IntN(5) == 0 {
+					return "null"
+				}
+				*price = decimal.New(1+r.Int64N(1e6), -r.Int32N(6)).String()
+				return fmt.Sprintf(`{"px":%q,"sz":"1","n":1}`, *price)
+			}
+			m.text = fmt.Sprintf(`{"channel":"bbo","data":{"coin":%q,"time":%d,"bbo":[%s,%s]}}`, p.coin, p.ms, level(&p.bid), level(&p.ask))
+			if r.IntN(5) == 0 {
+				p = part{bad: true}
+				m.text = strings.NewReplacer(`:"`, `:["`, `"bbo":[`, `"bbo":[{},`).Replace(m.text)
+			}
+			m.parts = []part{p}
 		default:
 			var texts []string
 			coin := coins[r.IntN(len(coins))]
@@ -125,14 +142,20 @@ func randomSession(r *rand.Rand) (messages []sent) {
 type account struct {
 	received, repeats, bad int64
 	bars                   map[string][]part // by coin and start, in the order of the feed
+	quotes                 int64
+	last                   map[string][2]string // bid and ask of each coin
 }
 
 func (a *account) read(messages []sent) {
-	a.bars = make(map[string][]part)
+	a.bars, a.last = make(map[string][]part), make(map[string][2]string)
 	seen := make(map[[3]any]bool)
 	for _, m := range messages {
 		for _, p := range m.parts {
 			switch {
+			case p.quote:
+				a.quotes++
+				a.last[p.coin] = [2]string{p.bid, p.ask}
+				continue
 			case p.coin != "" && seen[p.key()]:
 				a.repeats++
 			case p.bad:
@@ -146,6 +169,17 @@ func (a *account) read(messages []sent) {
 			seen[p.key()] = true
 		}
 	}
+}
+
+// requireQuotes fails unless the summary has all quotes, and the last ones.
+func (a *account) requireQuotes(t *testing.T, s quoteSummary, seed uint64) {
+	t.Helper()
+	require.Equal(t, a.quotes, s.Received, "quotes, seed %d", seed)
+	last := make(map[string][2]string)
+	for coin, c := range s.Coins {
+		last[coin] = [2]string{c.Bid, c.Ask}
+	}
+	require.Equal(t, a.last, last, "last quotes, seed %d", seed)
 }
 
 // rows returns the bars as a database has them, computed one trade after
@@ -232,7 +266,7 @@ func TestBarsOfRandomMessagesEqualAPlainReadingOfThem(t *testing.T) {
 		var delivered []sent
 		next := 0
 		inBubble(t, wrap, func(ctx context.Context, conn *websocket.Conn) {
-			for range 3 { // the subscriptions, as a pipe keeps nothing
+			for range 6 { // the subscriptions, as a pipe keeps nothing
 				_, _, _ = conn.Read(ctx)
 			}
 			mu.Lock()
@@ -279,6 +313,7 @@ func TestBarsOfRandomMessagesEqualAPlainReadingOfThem(t *testing.T) {
 			require.Equal(t, want.received, sum.Received, "received, seed %d", seed)
 			require.Equal(t, want.repeats, sum.Repeats, "repeats, seed %d", seed)
 			require.Equal(t, want.bad, sum.Bad, "bad, seed %d", seed)
+			want.requireQuotes(t, sum.Quotes, seed)
 			if overflow == block {
 				require.Zero(t, sum.Dropped)
 				require.Equal(t, want.rows(), storedRows(t, s), "seed %d", seed)
@@ -325,6 +360,7 @@ func TestBarsOfARandomCaptureEqualAPlainReadingOfIt(t *testing.T) {
 		require.Equal(t, want.received, sum.Received, "received, seed %d", seed)
 		require.Equal(t, want.repeats, sum.Repeats, "repeats, seed %d", seed)
 		require.Equal(t, want.bad, sum.Bad, "bad, seed %d", seed)
+		want.requireQuotes(t, sum.Quotes, seed)
 		require.Equal(t, want.rows(), storedRows(t, s), "seed %d", seed)
 		require.NoError(t, s.close())
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// What Hyperliquid's public WebSocket speaks, as far as trades go:
+// The protocol of Hyperliquid's public WebSocket, as far as trades and quotes go:
 // https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/websocket
 
 // A request is what a client sends.
@@ -26,6 +26,7 @@ type subscription struct {
 // The channels of the frames that a server sends.
 const (
 	channelTrades     = "trades"
+	channelQuotes     = "bbo"
 	channelSubscribed = "subscriptionResponse"
 	channelPong       = "pong"
 	channelError      = "error"
@@ -82,6 +83,21 @@ type trade struct {
 	price, size decimal.Decimal
 }
 
+func (t trade) when() time.Time { return t.time }
+
+// A wireQuote holds a coin's best bid and ask, null if there is none.
+type wireQuote struct {
+	Coin   string       `json:"coin"`
+	Time   int64        `json:"time"` // in ms
+	Levels []*wireLevel `json:"bbo"`  // bid, ask
+}
+
+type wireLevel struct {
+	Price  string `json:"px"`
+	Size   string `json:"sz"`
+	Orders int64  `json:"n"`
+}
+
 // The range of times that can be stored.
 const (
 	minTime = 0
@@ -93,6 +109,7 @@ var (
 	errNoSide = errors.New(`side is neither "B" nor "A"`)
 	errNoID   = errors.New("no tid")
 	errTime   = errors.New("time out of range")
+	errLevels = errors.New("bbo is not a bid and an ask")
 )
 
 // parseTrade returns the trade that an element of a frame holds.
@@ -125,6 +142,38 @@ func (w wireTrade) parse() (trade, error) {
 		return trade{}, fmt.Errorf("size: %w", err)
 	}
 	return trade{coin: w.Coin, id: *w.ID, time: time.UnixMilli(w.Time).UTC(), price: price, size: size}, nil
+}
+
+// parseQuote returns the quote that the data of a frame hold.
+func parseQuote(data []byte) (quote, error) {
+	var w wireQuote
+	if err := json.Unmarshal(data, &w); err != nil {
+		return quote{}, err
+	}
+	switch {
+	case w.Coin == "":
+		return quote{}, errNoCoin
+	case w.Time <= minTime || w.Time > maxTime:
+		return quote{}, errTime
+	case len(w.Levels) != 2:
+		return quote{}, errLevels
+	}
+	q := quote{coin: w.Coin, time: time.UnixMilli(w.Time).UTC()}
+	for i, price := range []*decimal.NullDecimal{&q.bid, &q.ask} {
+		level := w.Levels[i]
+		if level == nil {
+			continue
+		}
+		d, err := amount(level.Price)
+		if err != nil {
+			return quote{}, fmt.Errorf("price: %w", err)
+		}
+		if _, err := amount(level.Size); err != nil {
+			return quote{}, fmt.Errorf("size: %w", err)
+		}
+		*price = decimal.NewNullDecimal(d)
+	}
+	return q, nil
 }
 
 // The bars are stored as DECIMAL(38,10). An amount may have so many digits that

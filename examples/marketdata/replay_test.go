@@ -50,10 +50,10 @@ func TestACaptureIsPlayedAsFastAsAskedFor(t *testing.T) {
 				start := time.Now()
 				var played []wireTrade
 				require.NoError(t, c.play(c.coins, speed)(t.Context(), func(m message) error {
-					for _, e := range m.trades {
+					for _, e := range m.items {
 						var w wireTrade
 						require.NoError(t, json.Unmarshal(e, &w))
-						require.Equal(t, m.coin, w.Coin)
+						require.Equal(t, m.topic.Coin, w.Coin)
 						played = append(played, w)
 					}
 					return nil

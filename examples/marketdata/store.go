@@ -24,19 +24,29 @@ CREATE TABLE IF NOT EXISTS bars (
 	trades BIGINT,
 	PRIMARY KEY (coin, start)
 );
+CREATE TABLE IF NOT EXISTS quotes (
+	coin   TEXT,
+	start  TIMESTAMP,
+	bid    DECIMAL(38,10),
+	ask    DECIMAL(38,10),
+	spread DECIMAL(38,10),
+	PRIMARY KEY (coin, start)
+);
 CREATE TEMP TABLE stored (coin TEXT, start TIMESTAMP, PRIMARY KEY (coin, start))`
 
-// What is done with each batch of bars; DuckDB sees it as a table.
+// The statements that store each batch, which DuckDB sees as a table.
 const (
-	upsertBars = `INSERT OR REPLACE INTO bars SELECT * FROM appended_data`
-	noteStored = `INSERT OR IGNORE INTO stored SELECT coin, start FROM appended_data` // of this run, for the summary
+	upsertBars   = `INSERT OR REPLACE INTO bars SELECT * FROM appended_data`
+	noteStored   = `INSERT OR IGNORE INTO stored SELECT coin, start FROM appended_data` // of this run, for the summary
+	upsertQuotes = `INSERT OR REPLACE INTO quotes SELECT * FROM appended_data`
 )
 
 // A store keeps bars in a DuckDB database. It is not safe for concurrent use.
 type store struct {
 	db        *sql.DB
 	conn      *sql.Conn
-	appenders []*duckdb.Appender // each takes every batch
+	appenders []*duckdb.Appender // each takes every batch of bars
+	quotes    *duckdb.Appender
 }
 
 // openStore opens the database in the file at path, or a new one in memory if
@@ -74,7 +84,9 @@ func (s *store) prepare(ctx context.Context) (err error) {
 			}
 			s.appenders = append(s.appenders, a)
 		}
-		return nil
+		quoteTypes := []duckdb.TypeInfo{types[0], types[1], types[2], types[2], types[2]}
+		s.quotes, err = duckdb.NewQueryAppender(conn.(driver.Conn), upsertQuotes, "", quoteTypes, []string{"coin", "start", "bid", "ask", "spread"})
+		return err
 	})
 }
 
@@ -87,9 +99,18 @@ func columnTypes() ([]duckdb.TypeInfo, error) {
 		errors.Join(err1, err2, err3, err4)
 }
 
-// upsert stores bars in place of what the database has for their coins and
-// starts, and returns how many it has stored since it was opened.
-func (s *store) upsert(bars []bar) (stored int, err error) {
+// upsert stores bars of trades and of quotes. They replace those of the same coin
+// and start. It returns how many bars of trades it has stored since it was
+// opened.
+func (s *store) upsert(bars []bar, quotes []quoteBar) (stored int, err error) {
+	for _, q := range quotes {
+		if err := s.quotes.AppendRow(q.coin, q.start, exactOrNull(q.bid), exactOrNull(q.ask), exactOrNull(q.spread)); err != nil {
+			return 0, fmt.Errorf("store: %w", err)
+		}
+	}
+	if err := s.quotes.Flush(); err != nil {
+		return 0, fmt.Errorf("store: %w", err)
+	}
 	for _, a := range s.appenders {
 		for _, b := range bars {
 			if err := a.AppendRow(b.coin, b.start, exact(b.open), exact(b.high), exact(b.low), exact(b.close),
@@ -107,10 +128,17 @@ func (s *store) upsert(bars []bar) (stored int, err error) {
 	return stored, nil
 }
 
-// exact returns d as the database has it. Nothing is
-// rounded: amounts with more digits are refused where they come in.
+// exact converts d to the database's type. Nothing is rounded: amounts with more
+// digits are refused where they come in.
 func exact(d decimal.Decimal) duckdb.Decimal {
 	return duckdb.Decimal{Width: precision, Scale: scale, Value: d.Shift(scale).BigInt()}
+}
+
+func exactOrNull(d decimal.NullDecimal) driver.Value {
+	if !d.Valid {
+		return nil
+	}
+	return exact(d.Decimal)
 }
 
 // A coinSummary sums up a coin's bars. The amounts are exact decimal numbers.
@@ -170,6 +198,9 @@ func (s *store) close() error {
 	var errs []error
 	for _, a := range s.appenders {
 		errs = append(errs, a.Close())
+	}
+	if s.quotes != nil {
+		errs = append(errs, s.quotes.Close())
 	}
 	if s.conn != nil {
 		errs = append(errs, s.conn.Close())

@@ -10,7 +10,7 @@ import (
 	"text/tabwriter"
 )
 
-// A summary accounts for every trade.
+// A summary accounts for every trade and every quote.
 type summary struct {
 	Received  int64                  `json:"received"` // without repeats and bad ones
 	Repeats   int64                  `json:"repeats"`
@@ -27,6 +27,7 @@ type summary struct {
 	ToBar     percentiles            `json:"latency"`  // from the socket to the bar
 	InQueue   percentiles            `json:"in_queue"` // including the time for which the feed blocked
 	Coins     map[string]coinSummary `json:"coins"`
+	Quotes    quoteSummary           `json:"quotes"`
 }
 
 // summary returns the statistics of a run that has ended. coins comes from the
@@ -49,10 +50,11 @@ func (p *pipeline) summary(coins map[string]coinSummary) summary {
 		ToBar:     p.toBar.overall(),
 		InQueue:   p.inQueue.overall(),
 		Coins:     coins,
+		Quotes:    p.quotes.summary(),
 	}
 }
 
-// check returns an error if a trade is unaccounted for.
+// check returns an error if a trade or a quote is unaccounted for.
 func (s summary) check() error {
 	var stored int64
 	for _, c := range s.Coins {
@@ -65,6 +67,9 @@ func (s summary) check() error {
 	}
 	if stored != s.Processed {
 		errs = append(errs, fmt.Errorf("processed %d trades, but stored %d", s.Processed, stored))
+	}
+	if q := s.Quotes; q.Received != q.Processed+q.Replaced {
+		errs = append(errs, fmt.Errorf("received %d quotes, but processed %d and replaced %d", q.Received, q.Processed, q.Replaced))
 	}
 	return errors.Join(errs...)
 }
@@ -82,12 +87,20 @@ func (s summary) writeText(w io.Writer) error {
 	}
 	fmt.Fprintf(w, "\n%d repeats, %d bad, %d bars; at most %d queued; the feed blocked %d times, %.1f s in all\n",
 		s.Repeats, s.Bad, s.Bars, s.MaxDepth, s.Blocked, s.BlockedS)
-	fmt.Fprintf(w, "from the socket to the bar: p50 %.2f ms, p99 %.2f ms\n\n", s.ToBar.P50, s.ToBar.P99)
+	fmt.Fprintf(w, "from the socket to the bar: p50 %.2f ms, p99 %.2f ms\n", s.ToBar.P50, s.ToBar.P99)
+	fmt.Fprintf(w, "received %d quotes: processed %d, replaced %d by newer ones\n\n", s.Quotes.Received, s.Quotes.Processed, s.Quotes.Replaced)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "coin\ttrades\tvolume\topen\thigh\tlow\tclose\t")
-	for _, coin := range slices.Sorted(maps.Keys(s.Coins)) {
-		c := s.Coins[coin]
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t\n", coin, c.Trades, c.Volume, c.Open, c.High, c.Low, c.Close)
+	fmt.Fprintln(t, "coin\ttrades\tvolume\topen\thigh\tlow\tclose\tbid\task\t")
+	for _, coin := range s.coins() {
+		c, q := s.Coins[coin], s.Quotes.Coins[coin]
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", coin, c.Trades, c.Volume, c.Open, c.High, c.Low, c.Close, q.Bid, q.Ask)
 	}
 	return t.Flush()
+}
+
+// coins returns the coins that had trades or quotes.
+func (s summary) coins() []string {
+	coins := slices.AppendSeq(slices.Collect(maps.Keys(s.Coins)), maps.Keys(s.Quotes.Coins))
+	slices.Sort(coins)
+	return slices.Compact(coins)
 }

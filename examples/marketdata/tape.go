@@ -4,62 +4,74 @@ import "time"
 
 const (
 	remembered = 10_000         // trades of each coin, to recognize repeats; a subscription repeats 30
-	farOff     = 12 * time.Hour // a trade's time may jump by this much at once
+	farOff     = 12 * time.Hour // times may jump by this much at once
 )
 
-// A tape follows a coin's trades as the feed receives them. It recognizes
-// repeats, and trades with a wrong date.
-//
-// What the right date is, only the trades around it tell, because a replay may
-// be of any year, and a coin may not be traded for days. So a trade is misdated
-// if it is far ahead of both the one before it and the one after it, or far
-// behind both; a trade that looks so is held until the next one comes. One that
-// is far ahead of this machine's clock is misdated in any case: an exchange
-// cannot report trades of tomorrow.
+// A tape follows a coin's trades and quotes as the feed receives them. It
+// recognizes trades that are repeated, and wrong dates.
 type tape struct {
-	seen recentTrades
-	last time.Time // of the last trade that was passed on, by the exchange's clock
-	at   time.Time // when that one was received, on the monotonic clock
-	held *heldTrade
+	seen   recentTrades
+	trades dates[trade]
+	quotes dates[quote]
 }
 
-type heldTrade struct {
-	trade
+// dates recognizes wrong dates in a sequence of trades or quotes.
+//
+// What the right date is, only the neighbours tell, because a replay may be of
+// any year, and a coin may not be traded for days. So an item is misdated if it
+// is far ahead of both the one before it and the one after it, or far behind
+// both; an item that looks so is held until the next one comes. One that is far
+// ahead of this machine's clock is misdated in any case: an exchange cannot
+// report trades of tomorrow.
+type dates[T interface{ when() time.Time }] struct {
+	last time.Time // of the last item that was passed on, by the exchange's clock
+	at   time.Time // when that one was received, on the monotonic clock
+	held *held[T]
+}
+
+type held[T any] struct {
+	item    T
 	element []byte // as it was received
 	off     int    // against the one before
 }
 
-// next judges a trade that is no repeat. It returns the trades that can be
-// passed on now, in the feed's order, and the one that turned out to be
-// misdated, if any.
-func (p *tape) next(t trade, element []byte, now time.Time) (pass []trade, misdated *heldTrade) {
-	next := &heldTrade{trade: t, element: element}
-	if compare(t.time, now) > 0 {
+// next judges an item. It returns the items that can be passed on now, in the
+// feed's order, and the one that turned out to be misdated, if any.
+func (p *dates[T]) next(item T, element []byte, now time.Time) (pass []T, misdated *held[T]) {
+	next := &held[T]{item: item, element: element}
+	if compare(item.when(), now) > 0 {
 		return nil, next
 	}
 	if h := p.held; h != nil {
 		p.held = nil
-		if compare(h.time, t.time) == h.off {
+		if compare(h.item.when(), item.when()) == h.off {
 			misdated = h
 		} else {
-			pass = append(pass, p.pass(h.trade, now))
+			pass = append(pass, p.pass(h.item, now))
 		}
 	}
-	if next.off = p.off(t.time, now); next.off != 0 {
+	if next.off = p.off(item.when(), now); next.off != 0 {
 		p.held = next
 		return pass, misdated
 	}
-	return append(pass, p.pass(t, now)), misdated
+	return append(pass, p.pass(item, now)), misdated
 }
 
-func (p *tape) pass(t trade, now time.Time) trade {
-	p.last, p.at = t.time, now
-	return t
+func (p *dates[T]) pass(item T, now time.Time) T {
+	p.last, p.at = item.when(), now
+	return item
 }
 
-// off compares a trade's time with that of the last trade. As much as has passed
+// settle returns the item that is held, which is misdated if no other comes.
+func (p *dates[T]) settle() *held[T] {
+	h := p.held
+	p.held = nil
+	return h
+}
+
+// off compares an item's time with that of the last one. As much as has passed
 // since then it may be ahead.
-func (p *tape) off(t, now time.Time) int {
+func (p *dates[T]) off(t, now time.Time) int {
 	if p.last.IsZero() {
 		return 0
 	}

@@ -145,10 +145,10 @@ func TestTradesWithLongPausesAreNotMisdated(t *testing.T) {
 	require.Zero(t, s.Bad)
 }
 
-// judge passes trades of these times, in hours, to a tape, each so many hours
+// judge judges trades of these times, in hours, each so many hours
 // after the one before, and returns the times of those that were passed on and
 // of the misdated ones.
-func judge(p *tape, each time.Duration, hours ...int) (passed, misdated []int) {
+func judge(p *dates[trade], each time.Duration, hours ...int) (passed, misdated []int) {
 	now := time.Now()
 	hour := func(t time.Time) int { return int(t.Sub(time.UnixMilli(base)) / time.Hour) }
 	for i, h := range hours {
@@ -157,14 +157,14 @@ func judge(p *tape, each time.Duration, hours ...int) (passed, misdated []int) {
 			passed = append(passed, hour(t.time))
 		}
 		if bad != nil {
-			misdated = append(misdated, hour(bad.time))
+			misdated = append(misdated, hour(bad.item.time))
 		}
 		now = now.Add(each)
 	}
 	return passed, misdated
 }
 
-func TestATapeTellsAMisdatedTradeByItsNeighbours(t *testing.T) {
+func TestAMisdatedTradeIsToldByItsNeighbours(t *testing.T) {
 	for _, test := range []struct{ hours, passed, misdated []int }{
 		{[]int{0, 1, 12, 13}, []int{0, 1, 12, 13}, nil},
 		{[]int{0, 99, 1, 2}, []int{0, 1, 2}, []int{99}},
@@ -176,19 +176,19 @@ func TestATapeTellsAMisdatedTradeByItsNeighbours(t *testing.T) {
 		{[]int{99, 0, 1}, []int{99, 0, 1}, nil}, // no trade before the first one
 		{[]int{0, 99}, []int{0}, nil},           // held
 	} {
-		passed, misdated := judge(new(tape), 0, test.hours...)
+		passed, misdated := judge(new(dates[trade]), 0, test.hours...)
 		require.Equal(t, test.passed, passed, "%v", test.hours)
 		require.Equal(t, test.misdated, misdated, "%v", test.hours)
 	}
 }
 
-func TestATapeAllowsForTheTimeThatHasPassed(t *testing.T) {
-	passed, misdated := judge(new(tape), 24*time.Hour, 0, 24, 48, 49, 84)
+func TestATradeMayBeAheadByTheTimeThatHasPassed(t *testing.T) {
+	passed, misdated := judge(new(dates[trade]), 24*time.Hour, 0, 24, 48, 49, 84)
 	require.Equal(t, []int{0, 24, 48, 49, 84}, passed, "none is held")
 	require.Empty(t, misdated)
 }
 
-func TestATapeForgetsTheOldestTradesOnly(t *testing.T) {
+func TestRecentTradesForgetsTheOldestTradesOnly(t *testing.T) {
 	var r recentTrades
 	for id := range int64(3 * remembered) {
 		require.True(t, r.add(tradeID{1, id}))
