@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/boundq/queue"
 	"github.com/stretchr/testify/require"
@@ -54,5 +55,45 @@ func TestABlockedCallThatIsCompletedAfterItsContextEndedKeepsWhatItWasGiven(t *t
 			}
 		}
 		t.Fatal("no call was completed after its context had ended")
+	})
+}
+
+// In a FIFO queue a PutBatch gives each blocked call one item and each loop as
+// many as it has room for, before a GetBatch in front of them gets more.
+func TestPutBatchFillsTheLoopBehindAGetBatchFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.New[int](10)
+		got := make(chan []int, 1)
+		go func() {
+			dst := make([]int, 4)
+			n, _ := q.GetBatch(background, dst)
+			got <- dst[:n]
+		}()
+		synctest.Wait()
+		batches := collect(background, q, 3, time.Hour)
+		_, err := q.TryPutBatch(upTo(5))
+		require.NoError(t, err)
+		require.Equal(t, []int{1, 2}, <-got)
+		require.Equal(t, []dated{{0, []int{3, 4, 5}}}, batches())
+	})
+}
+
+func TestPutBatchGivesEachBlockedGetBatchAnItemBeforeAnyGetsMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := queue.New[int](10)
+		got := make([][]int, 3)
+		for i := range got {
+			go func() {
+				dst := make([]int, 3)
+				n, _ := q.GetBatch(background, dst)
+				got[i] = dst[:n]
+			}()
+			synctest.Wait()
+		}
+		n, err := q.TryPutBatch(upTo(5))
+		require.NoError(t, err)
+		require.Equal(t, 5, n)
+		synctest.Wait()
+		require.Equal(t, [][]int{{1, 2, 3}, {4}, {5}}, got)
 	})
 }

@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -119,4 +120,82 @@ func TestBatchesLingersOverAnItemThatWasQueuedBeforeItsTurn(t *testing.T) {
 			require.Equal(t, []dated{{10 * time.Second, []int{1}}}, batches())
 		})
 	})
+}
+
+func TestBatchesLingersANanosecond(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		synctest.Test(t, func(t *testing.T) {
+			q := o.make(10)
+			batches := collect(background, q, 3, 1)
+			for i := range 2 {
+				require.NoError(t, q.TryPut(i+1))
+				synctest.Wait()
+			}
+			time.Sleep(time.Second)
+			require.NoError(t, q.TryPut(3))
+			time.Sleep(time.Second)
+			require.Equal(t, []dated{{1, []int{1, 2}}, {time.Second + 1, []int{3}}}, batches())
+		})
+	})
+}
+
+// compare fails at each of its calls in turn as a turn takes what is queued and
+// what that lets in: the panic is the loop's, once its batch is done, or that of
+// the Put whose item was compared.
+func TestBatchesPanicsWhereCompareFailedOverItsItems(t *testing.T) {
+	byLoop, byPut := 0, 0
+	for n := 0; ; n++ {
+		blown := false
+		synctest.Test(t, func(t *testing.T) {
+			f := &fuse{left: -1, fail: failures["panics"]}
+			q := queue.NewPriority(4, f.compare)
+			for i := range 4 {
+				require.NoError(t, q.TryPut(i))
+			}
+			var puts atomic.Int64
+			for i := range 4 {
+				go func() {
+					if value, _ := attempt(func() { _ = q.Put(background, 4+i) }); value != nil {
+						puts.Add(1)
+					}
+				}()
+				synctest.Wait()
+			}
+			defer func() {
+				f.left = -1
+				q.Shutdown(true)
+			}()
+			f.left = n
+			taken := 0
+			value, _ := attempt(func() {
+				for batch := range q.Batches(background, 8, 0) {
+					taken += len(batch)
+					f.left = -1
+					if taken == 8 {
+						return
+					}
+					q.Shutdown(false)
+				}
+			})
+			synctest.Wait()
+			if blown = f.blown; !blown {
+				return
+			}
+			require.EqualValues(t, 1, puts.Load()+map[bool]int64{true: 1}[value != nil], "compare failed at call %d", n)
+			if value != nil {
+				require.Equal(t, "compare failed", value)
+				byLoop++
+			} else {
+				byPut++
+			}
+			s := q.Stats()
+			require.EqualValues(t, taken, s.Done)
+			check(t, q)
+		})
+		if !blown {
+			break
+		}
+	}
+	require.Positive(t, byLoop)
+	require.Positive(t, byPut)
 }

@@ -1,7 +1,9 @@
 package park
 
 import (
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -38,4 +40,45 @@ func TestCheckFindsEachInvariantThatIsBroken(t *testing.T) {
 
 func TestAFailureIsNamedInPanicsThatPrintIt(t *testing.T) {
 	require.EqualError(t, &failure{"the fault"}, "park: failed")
+}
+
+// A line that is counted elsewhere too: the count is taken back by whichever
+// takes the waiter out, under the lock.
+func TestWaitOrCallsLeftOnceAndOnlyIfTheCallLeft(t *testing.T) {
+	for _, served := range []bool{false, true} {
+		var lot Lot[int]
+		var line Line[int]
+		done := make(chan struct{})
+		lot.Lock()
+		w := lot.Park(&line)
+		if served {
+			lot.Serve(&line, nil)
+		} else {
+			close(done)
+		}
+		lot.Unlock()
+		left := 0
+		lot.WaitOr(done, &line, w, func() {
+			require.False(t, lot.Mu.TryLock(), "left is called without the lock")
+			require.Nil(t, line.Head)
+			left++
+		})
+		require.Equal(t, served, left == 0)
+		_, _, err := lot.Collect(t.Context(), w)
+		require.Equal(t, served, err == nil)
+		require.NoError(t, lot.Check(&line))
+	}
+}
+
+func TestTheMutexLeavesTheNumberOfProcessorsAlone(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(3))
+	var m Mutex
+	m.Lock()
+	go func() {
+		time.Sleep(time.Millisecond)
+		m.Unlock()
+	}()
+	m.Lock()
+	m.Unlock()
+	require.Equal(t, 3, runtime.GOMAXPROCS(0))
 }
