@@ -78,8 +78,7 @@ func (c *core[T]) count() {
 // hand completes the longest blocked Get with item. The lock must be held, and
 // there must be one.
 func (c *core[T]) hand(item T) {
-	w := c.getters.Head
-	w.Items[0], w.Moved = item, 1
+	c.getters.Head.Items[0] = item
 	c.lot.Serve(&c.getters, nil)
 }
 

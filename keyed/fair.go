@@ -380,10 +380,10 @@ func (q *Fair[K, V]) pop(l *lane[K, V]) task[K, V] {
 	return t
 }
 
-// admit lets the blocked Puts of l in, the longest blocked first, as far as
-// there is room. The lock must be held.
+// admit lets the longest blocked Put of l in, if there is one: l was full, and an
+// item was taken from it. The lock must be held.
 func (q *Fair[K, V]) admit(l *lane[K, V]) {
-	for w := l.putters.Head; w != nil && !q.full(l); w = l.putters.Head {
+	if w := l.putters.Head; w != nil {
 		q.push(l, w.Items[0].Value)
 		q.core.putWaiting--
 		q.core.lot.Serve(&l.putters, nil)
@@ -420,7 +420,7 @@ func (q *Fair[K, V]) done(l *lane[K, V]) {
 		q.behind.remove(l)
 		w := c.getters.Head
 		c.lot.Serve(&c.getters, nil) // before pop, which may end all that are left
-		w.Items[0], w.Moved = q.pop(l), 1
+		w.Items[0] = q.pop(l)
 	default:
 		q.behind.remove(l)
 		q.turns.append(l)

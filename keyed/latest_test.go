@@ -1,6 +1,7 @@
 package keyed_test
 
 import (
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +241,30 @@ func TestReadyIsSignalledForWhatIsQueuedAndWhatIsLeft(t *testing.T) {
 		q.Shutdown(false)
 		_, open := <-q.Ready()
 		require.False(t, open)
+	})
+}
+
+func TestAReplacementIsSignalled(t *testing.T) {
+	var q keyed.Latest[string, int]
+	_, _, _ = q.Put("a", 1)
+	<-q.Ready()
+	_, _, _ = q.Put("a", 2)
+	require.Len(t, q.Ready(), 1, "a value was queued")
+}
+
+// Each item has a key of its own, which only its loop can mark done.
+func TestALoopThatEndsMarksNoItemTwice(t *testing.T) {
+	forEachSubject(t, 0, func(t *testing.T, q subject) {
+		for i := range 2 {
+			_, _, _ = q.put(background, math.NaN(), i, true)
+		}
+		for range q.Tasks(background) {
+			_, _, err := q.TryGet() // stays in hand
+			require.NoError(t, err)
+			q.Shutdown(false)
+		}
+		require.Equal(t, 1, q.Stats().Unfinished)
+		require.EqualValues(t, 1, q.Stats().Done)
 	})
 }
 
