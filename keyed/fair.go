@@ -308,7 +308,6 @@ func (q *Fair[K, V]) add(l *lane[K, V], key K, value V) {
 		c.count()
 		l.unfinished++
 		c.hand(q.hold(l, value))
-		q.leave(l)
 		return
 	}
 	q.push(l, value)
@@ -428,9 +427,11 @@ func (q *Fair[K, V]) done(l *lane[K, V]) {
 	}
 }
 
-// leave removes l if there is nothing to remember of it. The lock must be held.
+// leave removes l if there is nothing to remember of it. (A lane whose key is not
+// equal to itself is in no index: once its item is taken, nothing refers to it.)
+// The lock must be held.
 func (q *Fair[K, V]) leave(l *lane[K, V]) {
-	if l.len == 0 && (l.unfinished == 0 || !selfEqual(l.key)) {
+	if l.len == 0 && l.unfinished == 0 {
 		q.lanes.remove(l.key)
 		q.spare.put(l)
 	}

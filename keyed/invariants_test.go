@@ -63,6 +63,9 @@ func (q *Fair[K, V]) CheckInvariants() error {
 	}
 	crowded := map[*lane[K, V]]bool{}
 	for l := q.crowded.head; l != nil; l = l.links[byCrowd].next {
+		if all[l] == "" {
+			return fmt.Errorf("broken: a lane in crowded is gone")
+		}
 		crowded[l] = true
 	}
 	var items, unfinished, putting int

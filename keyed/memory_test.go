@@ -61,6 +61,29 @@ func TestNoCallAllocatesForKeysThatStayAlive(t *testing.T) {
 	}
 }
 
+func TestALongLaneThatFillsAndEmptiesDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	const perKey = 5000
+	for _, k := range kinds {
+		q := k.make(perKey)
+		require.NoError(t, q.TryPut(1, 0))
+		round := func() {
+			for q.TryPut(1, 0) == nil {
+			}
+			for q.Len() > 1 {
+				_, _, _ = q.TryGet()
+				_ = q.TaskDone(1)
+			}
+		}
+		for range 3 {
+			round()
+		}
+		require.Zero(t, allocs(5, round), k.name)
+	}
+}
+
 func TestBlockedCallsDoNotAllocateForKeysThatStayAlive(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
