@@ -189,7 +189,7 @@ func (u *user) tests(ctx context.Context, module string) error {
 	if err := u.run(ctx, dir, "go", append([]string{"get", "-t"}, packages...)...); err != nil {
 		return err
 	}
-	return u.run(ctx, dir, "go", append([]string{"test", "-short"}, packages...)...)
+	return u.run(ctx, dir, "go", append([]string{"test", "-short", "-timeout=5m"}, packages...)...)
 }
 
 // vet runs queuevet by itself and through go vet.
