@@ -275,8 +275,8 @@ func (q *Queue[T]) orShutdown(ctx context.Context, err error) error {
 }
 
 const (
-	slowPoll = time.Second     // between the attempts of a blocked call that hears of acknowledgements
-	unheard  = 3 * time.Second // after which a call that hears of none polls no more often than that
+	slowPoll = time.Second            // between the attempts of a blocked call that hears of acknowledgements
+	unheard  = 250 * time.Millisecond // after which a call that may listen and has heard of none polls no more often than that
 )
 
 // Ears hear of acknowledgements, for the calls of one handle that wait for room.
@@ -290,6 +290,7 @@ type ears struct {
 	subject string
 	heard   chan struct{} // holds one signal
 	ever    atomic.Bool   // one was heard
+	deaf    atomic.Bool   // the user may not listen
 
 	mu     sync.Mutex
 	users  int
@@ -344,7 +345,10 @@ func (e *ears) rest() {
 // limit returns how far apart a call that has been blocked for so long may try.
 // A user who may not listen has nothing but polling.
 func (e *ears) limit(blocked time.Duration) time.Duration {
-	if e.ever.Load() || blocked > unheard && !refused(e.nc, e.subject) {
+	if refused(e.nc, e.subject) {
+		e.deaf.Store(true)
+	}
+	if e.ever.Load() || blocked > unheard && !e.deaf.Load() {
 		return slowPoll
 	}
 	return pollTime
