@@ -476,9 +476,9 @@ func TestLimitsOfPullRequestsAreKept(t *testing.T) {
 	t.Run("Shutdown", func(t *testing.T) {
 		t.Parallel()
 		name := newName(t)
-		q := open(t, name)
+		open(t, name)
 		limit(t, name, func(c *jetstream.ConsumerConfig) { c.MaxRequestBatch = 100 })
-		q = open(t, name)
+		q := open(t, name)
 		fill(t, q, 150)
 		require.NoError(t, q.Shutdown(soon(t), false))
 		require.NoError(t, q.Shutdown(soon(t), true))
