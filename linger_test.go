@@ -166,12 +166,12 @@ func TestBatchesPanicsWhereCompareFailedOverItsItems(t *testing.T) {
 				q.Shutdown(true)
 			}()
 			f.left = n
-			taken := 0
+			var taken []int
 			value, _ := attempt(func() {
 				for batch := range q.Batches(background, 8, 0) {
-					taken += len(batch)
+					taken = append(taken, batch...)
 					f.left = -1
-					if taken == 8 {
+					if len(taken) == 8 {
 						return
 					}
 					q.Shutdown(false)
@@ -188,9 +188,13 @@ func TestBatchesPanicsWhereCompareFailedOverItsItems(t *testing.T) {
 			} else {
 				byPut++
 			}
-			s := q.Stats()
-			require.EqualValues(t, taken, s.Done)
+			require.EqualValues(t, len(taken), q.Stats().Done)
 			check(t, q)
+			f.left = -1
+			all := append(taken, empty(q)...)
+			require.EqualValues(t, q.Stats().Put, len(all))
+			slices.Sort(all)
+			require.Len(t, slices.Compact(all), len(all), "an item is there twice, another is gone")
 		})
 		if !blown {
 			break
