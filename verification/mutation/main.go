@@ -161,6 +161,9 @@ func load(ctx context.Context) ([]*file, error) {
 		if len(pkg.Errors) > 0 {
 			return nil, pkg.Errors[0]
 		}
+		if strings.HasSuffix(pkg.PkgPath, "test") {
+			continue // of use to tests alone
+		}
 		for i, source := range pkg.CompiledGoFiles {
 			src, err := os.ReadFile(source)
 			if err != nil {

@@ -161,6 +161,12 @@ func (f *file) mutate(n ast.Node, place, from, to string) {
 
 // negate negates a condition that is no comparison: those have mutants anyway.
 func (f *file) negate(place string, condition ast.Expr) {
+	if condition == nil {
+		return
+	}
+	if basic, ok := f.pkg.TypesInfo.TypeOf(condition).Underlying().(*types.Basic); !ok || basic.Info()&types.IsBoolean == 0 {
+		return // a value that a switch compares
+	}
 	switch condition.(type) {
 	case *ast.Ident, *ast.SelectorExpr, *ast.CallExpr, *ast.StarExpr:
 		f.mutate(condition, place, f.text(condition), "!"+f.text(condition))
@@ -177,6 +183,15 @@ var swapped = map[token.Token][]token.Token{
 	token.AND: {token.OR}, token.OR: {token.AND}, token.AND_NOT: {token.AND},
 }
 
+// swapped returns what may stand for an operator whose result is of e's type:
+// strings know no other than +.
+func (f *file) swapped(op token.Token, e ast.Expr) []token.Token {
+	if basic, ok := f.pkg.TypesInfo.TypeOf(e).Underlying().(*types.Basic); ok && op == token.ADD && basic.Info()&types.IsString != 0 {
+		return nil
+	}
+	return swapped[op]
+}
+
 func (f *file) binary(n *ast.BinaryExpr, place string) {
 	x, y := f.text(n.X), f.text(n.Y)
 	if n.Op == token.LAND || n.Op == token.LOR {
@@ -186,7 +201,7 @@ func (f *file) binary(n *ast.BinaryExpr, place string) {
 		f.negate(place, n.Y)
 		return
 	}
-	for _, op := range swapped[n.Op] {
+	for _, op := range f.swapped(n.Op, n) {
 		f.mutate(n, place, f.text(n), fmt.Sprintf("%s %s %s", x, op, y))
 	}
 }
@@ -200,7 +215,7 @@ func (f *file) assignment(n *ast.AssignStmt, place string) {
 		return
 	}
 	operator := n.Tok - token.ADD_ASSIGN + token.ADD // x op= y stands as far from x += y as op from +
-	for _, op := range swapped[operator] {
+	for _, op := range f.swapped(operator, n.Lhs[0]) {
 		f.mutate(n, place, f.text(n), fmt.Sprintf("%s %s= %s", f.text(n.Lhs[0]), op, f.text(n.Rhs[0])))
 	}
 }

@@ -62,6 +62,8 @@ func TestEachKindOfCodeHasItsMutants(t *testing.T) {
 		{"(a, b int) int", "return min(a, b)", []string{"return min(a, b) -> return 0", "min(a, b) -> max(a, b)"}},
 		{"(ok bool) (p *int, err error)", "if ok {\nprintln(p)\n}\nreturn p, err", []string{
 			"if ok {...} deleted", "ok -> !ok", "println(p) deleted"}},
+		{"(a, b string) string", "a += b\nreturn a + b", []string{"a += b deleted", "return a + b -> return \"\""}},
+		{"(a, b int, ok bool)", "switch a {\ncase b:\nprintln()\n}\nswitch {\ncase ok:\n}", []string{"println() deleted", "ok -> !ok"}},
 		{"(n int)", "for ; n > 0; n /= 2 {\ndefer println()\n}", []string{
 			"for ; n > 0; n /= 2 {...} deleted", "n > 0 -> n >= 0", "n > 0 -> n <= 0", "0 -> 0 + 1",
 			"n /= 2 deleted", "n /= 2 -> n *= 2", "2 -> 2 + 1", "2 -> 2 - 1", "defer println() deleted"}},
