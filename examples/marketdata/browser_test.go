@@ -389,6 +389,4 @@ func TestThePageIsPictured(t *testing.T) {
 	b.picture(filepath.Join(*screenshots, "marketdata.png"))
 	b.colours("dark")
 	b.picture(filepath.Join(*screenshots, "marketdata-dark.png"))
-	b.size(360, 740)
-	b.picture(filepath.Join(*screenshots, "phone.png"))
 }
