@@ -288,7 +288,7 @@ func (b *tab) shutDown() {
 	b.press("confirm-yes", kb.Enter)
 }
 
-func TestThePageCanBeUsedByAnybodyOnAnyScreen(t *testing.T) {
+func TestThePageIsAccessibleOnAnyScreen(t *testing.T) {
 	t.Parallel()
 	_, _, b := watched(t)
 	b.until(number("received") + " > 0")

@@ -167,7 +167,7 @@ func TestWaitingForRoomIsNotSilence(t *testing.T) {
 	})
 }
 
-func TestRunEndsWithItsContextThoughNobodyListens(t *testing.T) {
+func TestRunEndsWithItsContextThoughNoExchangeListens(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	require.NoError(t, newFeed("ws://127.0.0.1:1", []string{"X"}, quiet, func(trade) {}, func(quote) {}).run(ctx))

@@ -25,7 +25,7 @@ func TestAReaderOfAHistoryMissesNothingThatIsKept(t *testing.T) {
 	samples, _, _, _ = h.since(read - 3)
 	require.Equal(t, []sample{{Time: next - 3}, {Time: next - 2}, {Time: next - 1}}, samples)
 	samples, _, _, _ = h.since(0)
-	require.Len(t, samples, keepSamples, "what came before is not kept")
+	require.Len(t, samples, keepSamples, "older ones are not kept")
 	require.Equal(t, next-1, samples[keepSamples-1].Time)
 
 	select {

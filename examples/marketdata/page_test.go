@@ -107,8 +107,8 @@ func TestThePageStreamsTheRunFromItsPastToItsEnd(t *testing.T) {
 			bars = decode[map[string][][5]float64](t, e)
 		}
 	}
-	require.Greater(t, len(decode[[]sample](t, all[1])), 0, "what was before")
-	require.Greater(t, len(samples), 2, "and what came then")
+	require.Greater(t, len(decode[[]sample](t, all[1])), 0, "the past")
+	require.Greater(t, len(samples), 2, "and the present")
 	for i := range samples[1:] {
 		require.LessOrEqual(t, samples[i].Time, samples[i+1].Time)
 		require.LessOrEqual(t, samples[i].Elapsed, samples[i+1].Elapsed)
@@ -160,7 +160,7 @@ func (l pipeListener) Close() error { close(l.closed); return nil }
 
 func (l pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
-func TestABrowserThatReadsNothingHoldsUpNobody(t *testing.T) {
+func TestABrowserThatReadsNothingBlocksNothing(t *testing.T) {
 	t.Parallel()
 	b := newPageBed(t)
 	// A pipe holds nothing: what is not read is stuck at once, and not when
@@ -323,7 +323,7 @@ func TestOnTheLoopbackOtherNamesAreRefused(t *testing.T) {
 		require.Equal(t, http.StatusOK, answer.StatusCode, host)
 	}
 
-	// Where it listens on another address, nobody knows its names.
+	// On another address, the names are not known.
 	w := httptest.NewRecorder()
 	b.page.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://example.com/", nil))
 	require.Equal(t, http.StatusOK, w.Code)

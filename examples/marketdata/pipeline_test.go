@@ -340,7 +340,7 @@ func TestInterruptsEndTheProgram(t *testing.T) {
 			t.Parallel()
 			work := "0"
 			if len(test.signals) > 1 {
-				work = "1s" // what waits takes them minutes
+				work = "1s" // the backlog takes minutes
 			}
 			cmd, out, stderr := program(t, "-duration", "0", "-json", "-work", work)
 			working := regexp.MustCompile(`out +[1-9]`)
