@@ -31,7 +31,9 @@ func (q *Queue[T]) PutBatch(ctx context.Context, items []T) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	q.lot.Lock()
+	if !q.lot.Mu.TryLock() {
+		q.lot.Mu.LockContended()
+	}
 	var done <-chan struct{}
 	if q.room(len(items)) < len(items) {
 		done = q.lot.Done(ctx)
@@ -98,11 +100,13 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	q.lot.Lock()
-	var done <-chan struct{}
-	if q.store.len == 0 {
-		done = q.lot.Done(ctx)
+	if !q.lot.Mu.TryLock() {
+		q.lot.Mu.LockContended()
 	}
+	if q.store.len > 0 {
+		return q.takeAllUnlock(dst), nil
+	}
+	done := q.lot.Done(ctx)
 	if q.store.len > 0 {
 		return q.takeAllUnlock(dst), nil
 	}
@@ -280,8 +284,12 @@ func (q *Queue[T]) collect(b *batches[T]) {
 func (q *Queue[T]) takeAllUnlock(dst []T) int {
 	n := min(q.store.len, len(dst))
 	q.store.popAll(dst[:n])
-	q.admit()
-	q.signal()
+	if q.putters.Head != nil {
+		q.admit()
+	}
+	if q.ready.Used() {
+		q.signal()
+	}
 	q.lot.Unlock()
 	return n
 }
@@ -293,7 +301,9 @@ func (q *Queue[T]) addAll(items []T) (n int) {
 		n = q.handOver(items)
 	}
 	if queued := q.storeAll(items[n:]); queued > 0 {
-		q.signal()
+		if q.ready.Used() {
+			q.signal()
+		}
 		n += queued
 	}
 	return n

@@ -98,25 +98,23 @@ func (q *Queue[T]) Put(ctx context.Context, item T) error {
 	if !q.lot.Mu.TryLock() {
 		q.lot.Mu.LockContended()
 	}
-	var done <-chan struct{}
-	if q.full() {
-		done = q.lot.Done(ctx)
+	if q.full() && !q.shutdown {
+		if done := q.lot.Done(ctx); q.full() && !q.shutdown {
+			q.putBlocked++
+			w := q.lot.Park(&q.putters)
+			w.Items[0] = item
+			q.unlock()
+			q.lot.Wait(done, &q.putters, w)
+			_, _, err := q.lot.Collect(ctx, w)
+			return err
+		}
 	}
 	if q.shutdown {
 		q.unlock()
 		return ErrShutdown
 	}
-	if !q.full() {
-		q.addUnlock(item)
-		return nil
-	}
-	q.putBlocked++
-	w := q.lot.Park(&q.putters)
-	w.Items[0] = item
-	q.unlock()
-	q.lot.Wait(done, &q.putters, w)
-	_, _, err := q.lot.Collect(ctx, w)
-	return err
+	q.addUnlock(item)
+	return nil
 }
 
 // TryPut adds an item if there is room, without blocking. It returns
@@ -191,10 +189,10 @@ func (q *Queue[T]) Get(ctx context.Context) (item T, err error) {
 	if !q.lot.Mu.TryLock() {
 		q.lot.Mu.LockContended()
 	}
-	var done <-chan struct{}
-	if q.store.len == 0 {
-		done = q.lot.Done(ctx)
+	if q.store.len > 0 {
+		return q.takeUnlock(), nil
 	}
+	done := q.lot.Done(ctx)
 	if q.store.len > 0 {
 		return q.takeUnlock(), nil
 	}
