@@ -287,7 +287,7 @@ func (q *Queue[T]) takeAllUnlock(dst []T) int {
 	if q.putters.Head != nil {
 		q.admit()
 	}
-	if q.ready.Used() {
+	if q.ready.C != nil {
 		q.signal()
 	}
 	q.lot.Unlock()
@@ -301,7 +301,7 @@ func (q *Queue[T]) addAll(items []T) (n int) {
 		n = q.handOver(items)
 	}
 	if queued := q.storeAll(items[n:]); queued > 0 {
-		if q.ready.Used() {
+		if q.ready.C != nil {
 			q.signal()
 		}
 		n += queued

@@ -27,7 +27,7 @@ type Queue[T any] struct {
 	//	got == put - dropped - store.len, and got >= 0
 	//	0 <= unfinished, put - done - dropped <= unfinished <= put    (inv_unfinished)
 	//	drained <= dropped, refusing => shutdown
-	//	store.len > 0 && ready.Used() && !shutdown  =>
+	//	store.len > 0 && ready.C != nil && !shutdown  =>
 	//		ready holds a signal, or one was received since an item last was queued or left    (inv_ready)
 	//
 	// An item that leaves the queue as another comes in does so in one critical
@@ -361,7 +361,7 @@ func (q *Queue[T]) addUnlock(item T) {
 	}
 	q.store.len++
 	q.queued(1)
-	if q.ready.Used() {
+	if q.ready.C != nil {
 		q.signal()
 	}
 	q.unlock()
@@ -382,7 +382,7 @@ func (q *Queue[T]) takeUnlock() (item T) {
 	if q.putters.Head != nil {
 		q.admit()
 	}
-	if q.ready.Used() {
+	if q.ready.C != nil {
 		q.signal()
 	}
 	if q.lot.Pending() {

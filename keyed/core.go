@@ -27,7 +27,7 @@ type core[T any] struct {
 	//	drained <= dropped
 	//	tally.Joiners.Len > 0  =>  tally.Unfinished > 0
 	//	getters.Len > 0  =>  !available() && !ended()
-	//	available() && ready.Used() && !shutdown  =>
+	//	available() && ready.C != nil && !shutdown  =>
 	//		ready holds a signal, or one was received since an item, or a key that can be taken, last came or left
 
 	lot      park.Lot[T] // holds the mutex, which guards all that follows

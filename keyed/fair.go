@@ -466,7 +466,7 @@ func (q *Fair[K, V]) drain() []Entry[K, V] {
 // signal tells the callers of Ready that an item can be taken. The lock must be
 // held.
 func (q *Fair[K, V]) signal() {
-	if q.core.ready.Used() && q.turns.head != nil {
+	if q.core.ready.C != nil && q.turns.head != nil {
 		q.core.ready.Send()
 	}
 }

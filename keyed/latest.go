@@ -61,7 +61,7 @@ func (q *Latest[K, V]) Put(key K, value V) (old V, replaced bool, err error) {
 		old, e.Value = e.Value, value
 		c.put++
 		c.dropped++
-		if c.ready.Used() {
+		if c.ready.C != nil {
 			q.signal()
 		}
 		c.lot.Mu.Unlock()
@@ -218,7 +218,7 @@ func (q *Latest[K, V]) mark(Entry[K, V]) {
 // signal tells the callers of Ready that a value was queued or left. The lock
 // must be held.
 func (q *Latest[K, V]) signal() {
-	if q.core.ready.Used() && q.core.len > 0 {
+	if q.core.ready.C != nil && q.core.len > 0 {
 		q.core.ready.Send()
 	}
 }

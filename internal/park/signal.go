@@ -5,34 +5,34 @@ package park
 //
 // All methods need the lock under which the state that it signals changes.
 type Signal struct {
-	c      chan struct{}
+	// C is the channel, or nil before the first call of Chan. It is exported for
+	// one check at each item: a method would be called, and not inlined, by the
+	// generic code of a package that is instantiated in another.
+	C      chan struct{}
 	closed bool
 }
 
 // Chan returns the channel, the same at every call. The first call makes it,
 // with a signal in it if pending is true.
 func (s *Signal) Chan(pending bool) <-chan struct{} {
-	if s.c == nil {
-		s.c = make(chan struct{}, 1)
+	if s.C == nil {
+		s.C = make(chan struct{}, 1)
 		if s.closed {
-			close(s.c)
+			close(s.C)
 		} else if pending {
-			s.c <- struct{}{}
+			s.C <- struct{}{}
 		}
 	}
-	return s.c
+	return s.C
 }
-
-// Used reports whether Chan was called.
-func (s *Signal) Used() bool { return s.c != nil }
 
 // Send leaves a signal in the channel, unless one is there or it is closed.
 func (s *Signal) Send() {
-	if s.c == nil || s.closed {
+	if s.C == nil || s.closed {
 		return
 	}
 	select {
-	case s.c <- struct{}{}:
+	case s.C <- struct{}{}:
 	default:
 	}
 }
@@ -40,8 +40,8 @@ func (s *Signal) Send() {
 // Close closes the channel, now or as soon as it is made. Further calls do
 // nothing.
 func (s *Signal) Close() {
-	if s.c != nil && !s.closed {
-		close(s.c)
+	if s.C != nil && !s.closed {
+		close(s.C)
 	}
 	s.closed = true
 }

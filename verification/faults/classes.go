@@ -751,17 +751,17 @@ var classes = []class{
 		{
 			"an item that is queued sends none",
 			"TestReadySignalsEachItemThatIsQueuedAndEachThatLeavesOthersBehind",
-			[]edit{{queueGo, "Queue.addUnlock", "if q.ready.Used() {\n\tq.signal()\n}", ""}},
+			[]edit{{queueGo, "Queue.addUnlock", "if q.ready.C != nil {\n\tq.signal()\n}", ""}},
 		},
 		{
 			"an item that leaves while others remain sends none",
 			"TestReadySignalsEachItemThatIsQueuedAndEachThatLeavesOthersBehind",
-			[]edit{{queueGo, "Queue.takeUnlock", "if q.ready.Used() {\n\tq.signal()\n}", ""}},
+			[]edit{{queueGo, "Queue.takeUnlock", "if q.ready.C != nil {\n\tq.signal()\n}", ""}},
 		},
 		{
 			"the same, in loops of one receive and one TryGet",
 			"TestReadyLoopsAloneTakeEveryItem",
-			[]edit{{queueGo, "Queue.takeUnlock", "if q.ready.Used() {\n\tq.signal()\n}", ""}},
+			[]edit{{queueGo, "Queue.takeUnlock", "if q.ready.C != nil {\n\tq.signal()\n}", ""}},
 		},
 		{
 			"a batch that is queued sends none",
