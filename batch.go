@@ -354,6 +354,14 @@ func (q *Queue[T]) handOver(items []T) (n int) {
 // it queued. The lock must be held.
 func (q *Queue[T]) storeAll(items []T) int {
 	n := q.room(len(items))
-	q.store.pushAll(items[:n], q.queued)
+	if q.store.heap != nil {
+		q.store.pushHeapAll(items[:n], q.queued)
+		return n
+	}
+	// Not by the store: a call of queued through a variable costs as much as four
+	// items of a batch.
+	q.store.buf.PushBackAll(items[:n])
+	q.store.len += n
+	q.queued(n)
 	return n
 }

@@ -55,15 +55,9 @@ func (s *store[T]) fifo() bool { return s.heap == nil && !s.lifo }
 // compares reports whether push and pop call compare, which may fail.
 func (s *store[T]) compares() bool { return s.heap != nil }
 
-// pushAll adds items in order, and reports to pushed how many are in, before
-// compare can fail over the next.
-func (s *store[T]) pushAll(items []T, pushed func(n int)) {
-	if s.heap == nil {
-		s.buf.PushBackAll(items)
-		s.len += len(items)
-		pushed(len(items))
-		return
-	}
+// pushHeapAll adds items to a priority queue, and reports to pushed each that is
+// in, before compare can fail over the next.
+func (s *store[T]) pushHeapAll(items []T, pushed func(n int)) {
 	for _, item := range items {
 		s.pushHeap(item)
 		s.len++
