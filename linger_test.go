@@ -163,7 +163,7 @@ func TestBatchesPanicsWhereCompareFailedOverItsItems(t *testing.T) {
 			}
 			defer func() {
 				f.left = -1
-				q.Shutdown(true)
+				_ = q.Shutdown(true)
 			}()
 			f.left = n
 			var taken []int

@@ -180,7 +180,7 @@ func TestReadyLoopsAloneTakeEveryItem(t *testing.T) {
 						}
 						synctest.Wait()
 						n := q.Len()
-						q.Shutdown(true)
+						_ = q.Shutdown(true)
 						require.Zero(t, n, "items are queued, and no loop is signalled")
 						require.EqualValues(t, 3*producers*items, taken.Load())
 					})

@@ -266,7 +266,7 @@ func TestValuesThatLeftAreNotKeptAlive(t *testing.T) {
 		var q keyed.Latest[*payload, *payload]
 		return func(i item) { _, _, _ = q.Put(i.key, i.value) },
 			func() { _, _, _ = q.TryGet(); _ = q.TaskDone() },
-			func() { q.Shutdown(true) }
+			func() { _ = q.Shutdown(true) }
 	}
 	of := func(q *keyed.Fair[*payload, *payload]) func() (put func(item), get func(), shutdown func()) {
 		return func() (func(item), func(), func()) {
@@ -276,7 +276,7 @@ func TestValuesThatLeftAreNotKeptAlive(t *testing.T) {
 						_ = q.TaskDone(key)
 					}
 				},
-				func() { q.Shutdown(true) }
+				func() { _ = q.Shutdown(true) }
 		}
 	}
 	for name, make := range map[string]func() (func(item), func(), func()){
