@@ -289,7 +289,7 @@ func TestALoopMarksItsOwnItemOnlyThoughItsBodyDidSoToo(t *testing.T) {
 		q := keyed.NewSerial[int, int](0)
 		put(t, q, job{1, 1}, job{1, 2}, job{1, 3})
 		for key := range q.Tasks(background) {
-			require.NoError(t, q.TaskDone(key)) //queuevet:ignore the test is that the loop then marks nothing more
+			require.NoError(t, q.TaskDone(key))    //queuevet:ignore the test is that the loop then marks nothing more
 			require.Equal(t, job{1, 2}, get(t, q)) // another worker takes the next
 			break
 		}
