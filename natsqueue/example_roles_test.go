@@ -68,7 +68,7 @@ func Example_producer() {
 	for i, to := range []string{"ada@example.com", "", "ada@example.com"} {
 		id := fmt.Sprintf("order-%d", i%2)
 		err := q.Put(ctx, mail{To: to, Text: "Your order is on its way."},
-			natsqueue.PutID(id), natsqueue.PutHeader(nats.Header{"Traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}))
+			natsqueue.PutID(id), natsqueue.PutHeader(nats.Header{"traceparent": {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}))
 		switch {
 		case errors.Is(err, natsqueue.ErrDuplicate):
 			fmt.Println(id, "was put before")

@@ -89,17 +89,17 @@ func TestAnItemThatWasDeliveredTooOftenIsADeadLetter(t *testing.T) {
 func TestHeadersTravelWithTheItem(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t))
-	require.NoError(t, q.Put(soon(t), 1, natsqueue.PutHeader(nats.Header{"Traceparent": {"00-1-2-01"}})))
-	_, err := q.PutBatch(soon(t), []int{2, 3}, natsqueue.PutHeader(nats.Header{"Traceparent": {"00-1-2-01"}}))
+	require.NoError(t, q.Put(soon(t), 1, natsqueue.PutHeader(nats.Header{"traceparent": {"00-1-2-01"}})))
+	_, err := q.PutBatch(soon(t), []int{2, 3}, natsqueue.PutHeader(nats.Header{"traceparent": {"00-1-2-01"}}))
 	require.NoError(t, err)
 	task, err := q.Get(soon(t))
 	require.NoError(t, err)
-	require.Equal(t, "00-1-2-01", task.Header().Get("Traceparent"))
+	require.Equal(t, "00-1-2-01", task.Header().Get("traceparent"))
 	require.NoError(t, task.Reject(soon(t), "no"))
-	require.Equal(t, "00-1-2-01", letters(t, q)[0].Header.Get("Traceparent"))
+	require.Equal(t, "00-1-2-01", letters(t, q)[0].Header.Get("traceparent"))
 	require.NoError(t, q.Shutdown(soon(t), false))
 	require.NoError(t, q.Handle(soon(t), 1, func(ctx context.Context, _ int) error {
-		assert.Equal(t, "00-1-2-01", natsqueue.HeaderFrom(ctx).Get("Traceparent"))
+		assert.Equal(t, "00-1-2-01", natsqueue.HeaderFrom(ctx).Get("traceparent"))
 		return nil
 	}))
 	require.Nil(t, natsqueue.HeaderFrom(background))
