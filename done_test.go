@@ -97,3 +97,31 @@ func TestALoopMarksTheItemsOfItsLastTurnDoneOnce(t *testing.T) {
 		}
 	})
 }
+
+// compare holds the lock for a while; the other call comes meanwhile, or later
+// on a busy machine.
+func TestACallThatFindsTheQueueLockedWaitsForTheLock(t *testing.T) {
+	for name, call := range map[string]func(q *queue.Queue[int]){
+		"Put":    func(q *queue.Queue[int]) { _ = q.Put(background, 3) },
+		"TryPut": func(q *queue.Queue[int]) { _ = q.TryPut(3) },
+		"Get":    func(q *queue.Queue[int]) { _, _ = q.Get(background) },
+		"TryGet": func(q *queue.Queue[int]) { _, _ = q.TryGet() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			held := make(chan struct{})
+			f := &fuse{left: -1, fail: func() {
+				close(held)
+				time.Sleep(20 * time.Millisecond)
+			}}
+			q := queue.NewPriority(queue.Unbounded, f.compare)
+			require.NoError(t, q.TryPut(1))
+			f.left = 0
+			returned := make(chan error, 1)
+			go func() { returned <- q.TryPut(2) }()
+			<-held
+			call(q)
+			require.NoError(t, <-returned)
+			check(t, q)
+		})
+	}
+}

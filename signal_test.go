@@ -143,6 +143,24 @@ func TestReadyIsNotSignalledForCallsThatMoveNothing(t *testing.T) {
 	})
 }
 
+func TestReadyIsNotSignalledWhenTheLastItemLeaves(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		for name, take := range takers {
+			if name == "Resize" || name == "Batches that lingers" {
+				continue
+			}
+			t.Run(name, func(t *testing.T) {
+				q := o.filled(t, 5, 1)
+				ready := q.Ready()
+				<-ready
+				take(q)
+				require.True(t, q.Empty())
+				require.Empty(t, ready)
+			})
+		}
+	})
+}
+
 // No other call takes items, so a signal that is missing leaves some behind.
 func TestReadyLoopsAloneTakeEveryItem(t *testing.T) {
 	takes := map[string]func(q *queue.Queue[int]) (int, error){
