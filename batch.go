@@ -103,24 +103,22 @@ func (q *Queue[T]) GetBatch(ctx context.Context, dst []T) (n int, err error) {
 	if !q.lot.Mu.TryLock() {
 		q.lot.Mu.LockContended()
 	}
-	if q.store.len > 0 {
-		return q.takeAllUnlock(dst), nil
+	if q.store.len == 0 {
+		if done := q.lot.Done(ctx); q.store.len == 0 && !q.shutdown {
+			q.getBlocked++
+			w := q.lot.Park(&q.getters)
+			w.Items = dst
+			q.unlock()
+			q.lot.Wait(done, &q.getters, w)
+			_, n, err = q.lot.Collect(ctx, w)
+			return n, err
+		}
 	}
-	done := q.lot.Done(ctx)
-	if q.store.len > 0 {
-		return q.takeAllUnlock(dst), nil
-	}
-	if q.shutdown {
+	if q.store.len == 0 {
 		q.unlock()
 		return 0, ErrShutdown
 	}
-	q.getBlocked++
-	w := q.lot.Park(&q.getters)
-	w.Items = dst
-	q.unlock()
-	q.lot.Wait(done, &q.getters, w)
-	_, n, err = q.lot.Collect(ctx, w)
-	return n, err
+	return q.takeAllUnlock(dst), nil
 }
 
 // TryGetBatch removes up to len(dst) items as [Queue.GetBatch] does, without

@@ -98,7 +98,7 @@ func (q *Queue[T]) Put(ctx context.Context, item T) error {
 	if !q.lot.Mu.TryLock() {
 		q.lot.Mu.LockContended()
 	}
-	if q.full() && !q.shutdown {
+	if q.full() {
 		if done := q.lot.Done(ctx); q.full() && !q.shutdown {
 			q.putBlocked++
 			w := q.lot.Park(&q.putters)
@@ -189,23 +189,21 @@ func (q *Queue[T]) Get(ctx context.Context) (item T, err error) {
 	if !q.lot.Mu.TryLock() {
 		q.lot.Mu.LockContended()
 	}
-	if q.store.len > 0 {
-		return q.takeUnlock(), nil
+	if q.store.len == 0 {
+		if done := q.lot.Done(ctx); q.store.len == 0 && !q.shutdown {
+			q.getBlocked++
+			w := q.lot.Park(&q.getters)
+			q.unlock()
+			q.lot.Wait(done, &q.getters, w)
+			item, _, err = q.lot.Collect(ctx, w)
+			return item, err
+		}
 	}
-	done := q.lot.Done(ctx)
-	if q.store.len > 0 {
-		return q.takeUnlock(), nil
-	}
-	if q.shutdown {
+	if q.store.len == 0 {
 		q.unlock()
 		return item, ErrShutdown
 	}
-	q.getBlocked++
-	w := q.lot.Park(&q.getters)
-	q.unlock()
-	q.lot.Wait(done, &q.getters, w)
-	item, _, err = q.lot.Collect(ctx, w)
-	return item, err
+	return q.takeUnlock(), nil
 }
 
 // TryGet removes and returns an item as [Queue.Get] does, without blocking. If

@@ -36,7 +36,7 @@ func (w workload) measure() result {
 	for range w.Producers {
 		producers.Go(func() {
 			n, took := 0, newHistogram()
-			for ; !over.Load(); n++ {
+			for ; n == 0 || !over.Load(); n++ {
 				var begin time.Time
 				if w.Timed {
 					begin = time.Now()

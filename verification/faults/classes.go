@@ -244,19 +244,19 @@ var classes = []class{
 		{
 			"what is left, or requeued, is signalled on the closed channel of Ready",
 			"TestReadyIsClosedByAShutdownAndTryGetReturnsWhatIsLeft",
-			[]edit{{signalGo, "Signal.Send", "s.c == nil || s.closed", "s.c == nil"}},
+			[]edit{{signalGo, "Signal.Send", "s.C == nil || s.closed", "s.C == nil"}},
 		},
 		{
 			"the channel of Ready is closed twice",
 			"TestReadyIsClosedByAShutdownAndTryGetReturnsWhatIsLeft",
-			[]edit{{signalGo, "Signal.Close", "s.c != nil && !s.closed", "s.c != nil"}},
+			[]edit{{signalGo, "Signal.Close", "s.C != nil && !s.closed", "s.C != nil"}},
 		},
 	}},
 	{"the last item is lost at the shutdown", []fault{
 		{
 			"Get looks for the shutdown before it looks for items",
 			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
-			[]edit{{queueGo, "Queue.Get", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
+			[]edit{{queueGo, "Queue.Get", "if q.store.len == 0 {\n\tq.unlock()\n\treturn item, ErrShutdown\n}", "if q.store.len == 0 || q.shutdown {\n\tq.unlock()\n\treturn item, ErrShutdown\n}"}},
 		},
 		{
 			"TryGet looks for the shutdown before it looks for items",
@@ -266,7 +266,7 @@ var classes = []class{
 		{
 			"GetBatch looks for the shutdown before it looks for items",
 			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
-			[]edit{{batchGo, "Queue.GetBatch", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
+			[]edit{{batchGo, "Queue.GetBatch", "if q.store.len == 0 {\n\tq.unlock()\n\treturn 0, ErrShutdown\n}", "if q.store.len == 0 || q.shutdown {\n\tq.unlock()\n\treturn 0, ErrShutdown\n}"}},
 		},
 		{
 			"a loop over Tasks looks for the shutdown before it looks for items",
@@ -635,7 +635,7 @@ var classes = []class{
 		{
 			"Get keeps it when the queue is shut down",
 			"TestEachCallReturnsTheErrorOfTheQueuesState",
-			[]edit{{queueGo, "Queue.Get", "if q.shutdown {\n\tq.unlock()\n\treturn item, ErrShutdown\n}", "if q.shutdown {\n\treturn item, ErrShutdown\n}"}},
+			[]edit{{queueGo, "Queue.Get", "if q.store.len == 0 {\n\tq.unlock()\n\treturn item, ErrShutdown\n}", "if q.store.len == 0 {\n\treturn item, ErrShutdown\n}"}},
 		},
 		{
 			"TryGet, TryGetBatch and Peek keep it when there is nothing",
@@ -804,7 +804,7 @@ var classes = []class{
 			"Done panics in a Get that stands in line",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
 			[]edit{
-				{queueGo, "Queue.Get", "done = q.lot.Done(ctx)", ""},
+				{queueGo, "Queue.Get", "q.lot.Done(ctx)", "(<-chan struct{})(nil)"},
 				{queueGo, "Queue.Get", "q.lot.Wait(done, &q.getters, w)", "done = ctx.Done()\n$old"},
 			},
 		},
@@ -812,7 +812,7 @@ var classes = []class{
 			"Done panics in a Put that stands in line",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
 			[]edit{
-				{queueGo, "Queue.Put", "done = q.lot.Done(ctx)", ""},
+				{queueGo, "Queue.Put", "q.lot.Done(ctx)", "(<-chan struct{})(nil)"},
 				{queueGo, "Queue.Put", "q.lot.Wait(done, &q.putters, w)", "done = ctx.Done()\n$old"},
 			},
 		},
@@ -828,7 +828,7 @@ var classes = []class{
 			"Done panics in a GetBatch that stands in line",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
 			[]edit{
-				{batchGo, "Queue.GetBatch", "done = q.lot.Done(ctx)", ""},
+				{batchGo, "Queue.GetBatch", "q.lot.Done(ctx)", "(<-chan struct{})(nil)"},
 				{batchGo, "Queue.GetBatch", "q.lot.Wait(done, &q.getters, w)", "done = ctx.Done()\n$old"},
 			},
 		},
