@@ -293,6 +293,9 @@ func (q *Queue[T]) Requeue(item T) error {
 // The first call allocates the channel. A queue whose Ready is never called
 // pays one nil check for each item.
 func (q *Queue[T]) Ready() <-chan struct{} {
+	if ready := q.ready.Made(); ready != nil {
+		return ready // without the lock, since loops call it at each turn
+	}
 	q.lot.Lock()
 	ready := q.ready.Chan(q.store.len > 0)
 	q.unlock()

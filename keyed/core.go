@@ -189,6 +189,9 @@ func tasks[T any](ctx context.Context, c *core[T], q source[T], yield func(T) bo
 
 // readyChan is Ready of q, whose core is c.
 func readyChan[T any](c *core[T], q source[T]) <-chan struct{} {
+	if ready := c.ready.Made(); ready != nil {
+		return ready
+	}
 	c.lock()
 	defer c.unlock()
 	return c.ready.Chan(q.available())

@@ -20,9 +20,8 @@ import (
 // With one processor spinning is useless: the goroutine that holds the mutex can
 // only run once this one blocks.
 //
-// GOMAXPROCS takes the scheduler's lock too, for some 50 ns, about a hundredth of a
-// pause. go run ./benchmarks/lock compares the backoff with the simpler ways and
-// with other lengths.
+// go run ./benchmarks/lock compares the backoff with the simpler ways and with
+// other lengths.
 //
 // Calls do not wait for items or slots this way: for those, they park.
 const (

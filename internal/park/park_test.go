@@ -259,8 +259,10 @@ func TestASignalIsSentOnceHeldAndNeverAfterClose(t *testing.T) {
 	var s park.Signal
 	s.Send() // nobody listens
 	require.Nil(t, s.C)
+	require.Nil(t, s.Made())
 	c := s.Chan(false)
 	require.NotNil(t, s.C)
+	require.Equal(t, c, s.Made())
 	require.Empty(t, c)
 	s.Send()
 	s.Send()

@@ -1,15 +1,27 @@
 package park
 
+import "sync/atomic"
+
 // A Signal is a channel that holds one signal, for use in a select. The zero
 // value has no channel yet: sending to it costs a nil check.
 //
-// All methods need the lock under which the state that it signals changes.
+// All methods but Made need the lock under which the state that it signals
+// changes.
 type Signal struct {
 	// C is the channel, or nil before the first call of Chan. It is exported for
 	// one check at each item: a method would be called, and not inlined, by the
 	// generic code of a package that is instantiated in another.
 	C      chan struct{}
+	made   atomic.Pointer[chan struct{}] // C, for those without the lock
 	closed bool
+}
+
+// Made returns the channel, or nil before the first call of Chan.
+func (s *Signal) Made() <-chan struct{} {
+	if c := s.made.Load(); c != nil {
+		return *c
+	}
+	return nil
 }
 
 // Chan returns the channel, the same at every call. The first call makes it,
@@ -17,6 +29,7 @@ type Signal struct {
 func (s *Signal) Chan(pending bool) <-chan struct{} {
 	if s.C == nil {
 		s.C = make(chan struct{}, 1)
+		s.made.Store(&s.C)
 		if s.closed {
 			close(s.C)
 		} else if pending {
