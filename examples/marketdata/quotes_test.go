@@ -59,12 +59,13 @@ func TestQuotesAreReadLiveAndInAReplayAlike(t *testing.T) {
 		strings.Replace(quoteFrame(base+3, "5", "6"), `"X"`, `""`, 1),
 		quoteFrame(base+3, "5", "6"),
 		`{"channel":"trades","data":[` + element("7", base, 1) + `]}`,
+		quoteFrame(base-day, "7", "8"), // misdated, as none comes after it
 	}
 	check := func(received, bad, misdated int64, last coinQuotes) {
 		t.Helper()
 		require.EqualValues(t, 3, received)
-		require.EqualValues(t, 5, bad)
-		require.EqualValues(t, 1, misdated)
+		require.EqualValues(t, 6, bad)
+		require.EqualValues(t, 2, misdated)
 		require.Equal(t, "5", last.Bid)
 		require.Equal(t, "6", last.Ask)
 	}
@@ -96,7 +97,7 @@ func TestBinancesQuotesAreReplayed(t *testing.T) {
 1700000000300000000 {"stream":"ethusdt@bookTicker","data":{"u":3,"s":"ETHUSDT","b":"0.00000000","B":"0.00000000","a":"10.40","A":"2"}}
 1700000000300000000 {"stream":"ethusdt@bookTicker","data":{"u":3,"s":"ETHUSDT","b":"x","B":"1","a":"10.40","A":"2"}}
 1700000000300000000 {"stream":"ethusdt@bookTicker","data":5}
-`)
+`, "-work", "100ms") // the worker is still busy when the feed ends
 	require.EqualValues(t, 3, s.Quotes.Received)
 	require.EqualValues(t, 2, s.Bad)
 	btc, eth := s.Quotes.Coins["BTCUSDT"], s.Quotes.Coins["ETHUSDT"]
@@ -247,4 +248,38 @@ func TestQuotesAreStoredBesideTheBars(t *testing.T) {
 	require.NoError(t, s.conn.QueryRowContext(t.Context(),
 		`SELECT string_agg(concat(coin, ' ', epoch_ms(start), ' ', ifnull(bid::TEXT, '-'), ' ', ifnull(ask::TEXT, '-'), ' ', ifnull(spread::TEXT, '-')), ';' ORDER BY coin) FROM quotes`).Scan(&rows))
 	require.Equal(t, fmt.Sprintf("X %d 1.0000000001 1.0000000001 1.0000000001;Y %d - 1.0000000001 -", int64(base), int64(base)), rows)
+}
+
+func TestASubscriptionToQuotesStartsWithTheLastOne(t *testing.T) {
+	published := make(chan struct{})
+	e, err := startExchange(func(ctx context.Context, publish func(message) error) error {
+		for i := range int64(3) {
+			m, err := newQuote("X", inventQuote("X", base+i, 100))
+			require.NoError(t, err)
+			if err := publish(m); err != nil {
+				return err
+			}
+		}
+		close(published)
+		<-ctx.Done()
+		return nil
+	})
+	require.NoError(t, err)
+	defer e.close()
+	subscribe := func() *websocket.Conn {
+		conn, _, err := websocket.Dial(t.Context(), e.url, nil)
+		require.NoError(t, err)
+		require.NoError(t, send(t.Context(), conn, request{"subscribe", &subscription{channelQuotes, "X"}}))
+		return conn
+	}
+	first := subscribe()
+	defer func() { _ = first.CloseNow() }()
+	<-published
+	second := subscribe()
+	defer func() { _ = second.CloseNow() }()
+	for _, want := range []string{channelSubscribed, fmt.Sprint(base + 2)} {
+		_, text, err := second.Read(t.Context())
+		require.NoError(t, err)
+		require.Contains(t, string(text), want)
+	}
 }
