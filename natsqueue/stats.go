@@ -3,29 +3,50 @@ package natsqueue
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Stats holds a queue's statistics, over all processes. Counters begin when the
-// queue is created.
+// queue is created. In JSON, in structured logs and in metrics each number has its
+// field's name in snake case.
 type Stats struct {
-	Len        int // queued items
-	Cap        int // most that may be unfinished; 0 is no limit
-	InFlight   int // items being processed, or handed back and not given out again
-	Unfinished int // items put and not yet done
+	Len        int `json:"len"`        // queued items
+	Cap        int `json:"cap"`        // most that may be unfinished; 0 is no limit
+	InFlight   int `json:"in_flight"`  // items being processed, or handed back and not given out again
+	Unfinished int `json:"unfinished"` // items put and not yet done
 
-	Put         uint64 // items stored
-	Done        uint64 // items done, rejected ones and those that Shutdown dropped included; Put - Unfinished
-	Delivered   uint64 // times that an item was given out
-	Redelivered uint64 // of them, again
-	DeadLetters int    // rejected items that were not removed
+	Put         uint64 `json:"put"`          // items stored
+	Done        uint64 `json:"done"`         // items done, rejected ones and those that Shutdown dropped included; Put - Unfinished
+	Delivered   uint64 `json:"delivered"`    // times that an item was given out
+	Redelivered uint64 `json:"redelivered"`  // of them, again
+	DeadLetters int    `json:"dead_letters"` // rejected items that were not removed
 
-	Waiting int           // pull requests of blocked workers at the server; one stands for several loops of a handle
-	Oldest  time.Duration // age of the oldest unfinished item; 0 if there is none
+	Waiting int           `json:"waiting"` // pull requests of blocked workers at the server; one stands for several loops of a handle
+	Oldest  time.Duration `json:"oldest"`  // age of the oldest unfinished item, in nanoseconds; 0 if there is none
 
-	Shutdown bool // Shutdown was called
+	Shutdown bool `json:"shutdown"` // Shutdown was called
+}
+
+// LogValue returns the statistics as a group of attributes, so that
+// slog.Any("queue", stats) logs each by its name.
+func (s Stats) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.Int("len", s.Len),
+		slog.Int("cap", s.Cap),
+		slog.Int("in_flight", s.InFlight),
+		slog.Int("unfinished", s.Unfinished),
+		slog.Uint64("put", s.Put),
+		slog.Uint64("done", s.Done),
+		slog.Uint64("delivered", s.Delivered),
+		slog.Uint64("redelivered", s.Redelivered),
+		slog.Int("dead_letters", s.DeadLetters),
+		slog.Int("waiting", s.Waiting),
+		slog.Duration("oldest", s.Oldest),
+		slog.Bool("shutdown", s.Shutdown),
+	)
 }
 
 // Stats returns the queue's statistics. The server is asked for the stream, for
