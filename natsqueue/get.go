@@ -327,7 +327,7 @@ func (q *Queue[T]) receive(msg *nats.Msg) {
 		q.intake.unanswered(n)
 		return
 	}
-	// Not the end of one request, but of all: the leader changed, nobody is there, or the request was refused.
+	// Not the end of one request, but of all: the leader changed, there is no responder, or the request was refused.
 	switch {
 	case strings.EqualFold(text, "consumer deleted"):
 		q.intake.end(jetstream.ErrConsumerDeleted)

@@ -115,7 +115,7 @@ func (j *joiners) poll(life context.Context, poll func() (empty bool, err error)
 // calls of [Queue.Put] that wait for room return [queue.ErrShutdown].
 //
 // Shutdown(ctx, false), the graceful one, leaves the items in the queue: they
-// can be gotten still, and when the last one is done, [Queue.Get] returns
+// can still be received, and when the last one is done, [Queue.Get] returns
 // ErrShutdown and loops over [Queue.Tasks] end. Shutdown(ctx, true), the
 // immediate one, drops all items, those that are being worked on included: Join
 // does not wait for these, and marking them done has no effect. They are not

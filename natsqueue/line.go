@@ -21,7 +21,7 @@ type line struct {
 	mu      sync.Mutex
 	limit   int      // how many may try at a time; 0 if the line is open
 	trying  int      // how many do
-	waiting []*place // who waits, by ticket; nobody if the line is open
+	waiting []*place // the blocked Puts, by ticket; none if the line is open
 	tickets uint64
 }
 
@@ -31,14 +31,14 @@ type place struct {
 	turn   chan struct{} // closed when it may try; nil if it never waited
 }
 
-// isOpen reports whether there was room when somebody last looked.
+// isOpen reports whether there was room at the last attempt.
 func (l *line) isOpen() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.limit == 0
 }
 
-// join gives a place in line to somebody who comes.
+// join gives a Put its place in line.
 func (l *line) join() *place {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +79,7 @@ func (l *line) await(ctx context.Context, closed <-chan struct{}, p *place) erro
 	return err
 }
 
-// refused puts somebody who tried and found the queue full back in its place.
+// refused puts a Put that found the queue full back in its place.
 func (l *line) refused(p *place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

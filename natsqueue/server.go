@@ -120,7 +120,7 @@ func (c config) consumer() jetstream.ConsumerConfig {
 		AckWait:         30 * time.Second,
 		MaxAckPending:   -1,
 		MaxWaiting:      maxPulls,
-		SampleFrequency: "100", // a Put that waits for room listens for it; costs nothing while nobody does
+		SampleFrequency: "100", // a blocked Put listens for it; costs nothing without a listener
 	}
 	if c.ackWait > 0 {
 		s.AckWait = c.ackWait

@@ -101,7 +101,7 @@ func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 			return err
 		}
 		_, err = t.q.js.PublishMsg(ctx, letter, jetstream.WithRetryAttempts(0))
-		if errors.Is(err, jetstream.ErrNoStreamResponse) { // somebody deleted the stream, together with its letters
+		if errors.Is(err, jetstream.ErrNoStreamResponse) { // the stream was deleted, together with its dead letters
 			_, _ = t.q.js.CreateStream(ctx, t.q.dead)
 		}
 		if err != nil {

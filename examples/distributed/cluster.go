@@ -55,8 +55,8 @@ func (c *cluster) stop() (err error) {
 	return err
 }
 
-// freePorts returns ports that nobody listens on, of those that no system gives
-// to whoever asks for any: nobody is to take one before its server does.
+// freePorts returns ports without a listener, below those that systems hand out
+// for port 0, so that no other program takes one before its server does.
 func freePorts(n int) (ports []int, err error) {
 	for tries := 1000; len(ports) < n; tries-- {
 		port := 10_000 + rand.IntN(20_000)

@@ -34,7 +34,7 @@ It reports, by types and not by names:
     returns early. A body that takes items itself (Get, TryGet, GetBatch,
     TryGetBatch) may mark them.
   - Put or PutBatch in such a body, into the queue that the loop reads. If the
-    queue is full and all workers do so, nobody is left to make room. It is not
+    queue is full and all workers do so, no worker is left to make room. It is not
     reported if the context has a deadline, if the queue is visibly unbounded, or
     if another goroutine makes the call.
   - Shutdown(true) whose result, the items that no one has taken, is discarded.

@@ -80,7 +80,7 @@ func (c *checker) note(n ast.Node) {
 		c.opaque(n.Value)
 	case *ast.IncDecStmt:
 		c.opaque(n.X)
-	case *ast.UnaryExpr: // whoever has the address of a variable can set it; a struct's fields are looked at by themselves
+	case *ast.UnaryExpr: // code that has the address of a variable can set it; a struct's fields are looked at by themselves
 		if v := c.variable(n.X); n.Op == token.AND && v != nil {
 			if _, ok := v.Type().Underlying().(*types.Struct); !ok {
 				c.entry(v).opaque = true

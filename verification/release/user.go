@@ -20,7 +20,7 @@ import (
 //go:embed testdata
 var testdata embed.FS
 
-// A user is somebody who has the proxy, and nothing of the repository.
+// A user has the proxy, and nothing of the repository.
 type user struct {
 	dir     string
 	version string

@@ -366,7 +366,7 @@ func (w *worker) leave(items []item) {
 		if w.order != "fifo" {
 			continue
 		}
-		// Whoever takes items from a FIFO queue sees those of each producer in order.
+		// Each goroutine that takes items from a FIFO queue sees those of each producer in order.
 		if w.last == nil {
 			w.last = map[uint16]uint32{}
 		}
