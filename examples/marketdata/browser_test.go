@@ -336,13 +336,10 @@ func TestThePageIsAccessibleOnAnyScreen(t *testing.T) {
 	require.False(t, eval[bool](b, overlap))
 }
 
-func TestTheDemoBreathes(t *testing.T) {
+func TestTheDemoShowsQuotesLatenciesAndBursts(t *testing.T) {
 	t.Parallel()
 	_, _, b := watched(t)
-	for range 2 { // waves come, and the queue drains
-		b.until(number("depth") + " > 1000")
-		b.until(number("depth") + " < 500")
-	}
+	b.until(text("work-text") + ` === "800 µs"`)
 	b.until(`document.querySelectorAll("#quotes tbody tr").length === 3`)
 	b.until(`[...document.querySelectorAll("#quotes .spread")].every(e => /^[\d.]+ \([\d.]+ bp\)$/.test(e.textContent))`)
 	b.until(`[...document.querySelectorAll("#quotes .conflated")].every(e => parseFloat(e.textContent) > 0)`)

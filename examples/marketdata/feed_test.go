@@ -204,9 +204,9 @@ func TestAMessageThatIsCutOffIsNeverTakenForAWholeOne(t *testing.T) {
 	message := tradesFrame(t, 30)
 	const header = 4 // bytes, of a WebSocket's frame of this size
 	for cut := range header + len(message) {
-		var connections int
+		var connections atomic.Int64
 		wrap := func(c net.Conn) net.Conn {
-			if connections++; connections > 1 {
+			if connections.Add(1) > 1 {
 				return c
 			}
 			return &cutConn{c, len(handshake) + cut}
@@ -214,7 +214,7 @@ func TestAMessageThatIsCutOffIsNeverTakenForAWholeOne(t *testing.T) {
 		inBubble(t, wrap, func(ctx context.Context, conn *websocket.Conn) {
 			_, _, _ = conn.Read(ctx) // the subscriptions, as a pipe keeps nothing
 			_, _, _ = conn.Read(ctx)
-			if connections == 1 {
+			if connections.Load() == 1 {
 				_ = conn.Write(ctx, websocket.MessageText, []byte(message))
 				return
 			}

@@ -13,8 +13,9 @@ import (
 // the queue of 10,000 fills by more than half, in the trough it drains.
 const (
 	marketTick = 10 * time.Millisecond
-	meanRate   = 4000 // trades a second, all coins together
-	swing      = 2500 // above and below it
+	catchUp    = 100 * time.Millisecond // at most, after ticks that were missed
+	meanRate   = 4000                   // trades a second, all coins together
+	swing      = 2500                   // above and below it
 	waveEvery  = 16 * time.Second
 	quoteRate  = 12_000 // quotes a second, all coins together
 	burstSize  = 5000   // trades
@@ -46,6 +47,7 @@ func (m *market) trades(ctx context.Context, publish func(message) error) error 
 	ticker := time.NewTicker(marketTick)
 	defer ticker.Stop()
 	start := time.Now()
+	last := start
 	for id := int64(1); ; {
 		var now time.Time
 		select {
@@ -54,7 +56,9 @@ func (m *market) trades(ctx context.Context, publish func(message) error) error 
 		case now = <-ticker.C:
 		}
 		wave := meanRate - swing*math.Cos(2*math.Pi*now.Sub(start).Seconds()/waveEvery.Seconds())
-		total := int(wave*marketTick.Seconds()) + burstSize*int(m.bursts.Swap(0))
+		since := min(now.Sub(last), catchUp) // a slow machine misses ticks, but no trades
+		last = now
+		total := int(wave*since.Seconds()) + burstSize*int(m.bursts.Swap(0))
 		perCoin := max(total/len(m.coins), 1)
 		for i, coin := range m.coins {
 			trades := make([]wireTrade, 1+rand.IntN(2*perCoin))

@@ -277,6 +277,37 @@ func TestExtraWorkTakesItsTimeHoweverShortItIs(t *testing.T) {
 	}
 }
 
+// The demo's load and its workers, at the pace of the bubble's clock.
+func TestTheQueueOfTheDemoFillsByHalfAndDrainsAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := still(t, "-http", ":0")
+		workers := newPool(t.Context(), p.work)
+		workers.resize(p.settings.workers)
+		ctx, end := context.WithTimeout(t.Context(), 2*waveEvery)
+		defer end()
+		var high, drained int
+		m := &market{coins: p.config.coins}
+		err := m.trades(ctx, func(m message) error {
+			if m.topic.Type != channelTrades {
+				return nil
+			}
+			p.feed.handle(m.text)
+			depth := p.queue.Len()
+			high = max(high, depth)
+			if high > 4000 && depth < 200 {
+				drained = high
+				high = 0
+			}
+			return nil
+		})
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Greater(t, drained, 4000)
+		require.Less(t, drained, 9000)
+		p.queue.Shutdown(false)
+		workers.wait()
+	})
+}
+
 func TestABlockedFeedFollowsANewOverflowPolicy(t *testing.T) {
 	for _, overflow := range []string{dropOldest, dropNewest} {
 		synctest.Test(t, func(t *testing.T) {
