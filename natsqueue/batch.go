@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 )
 
 const (
@@ -135,7 +136,9 @@ func (q *Queue[T]) tryFast(ctx context.Context, msgs []*nats.Msg) (n int, err er
 		}
 	})
 	defer q.replies.forget(token)
-	prefix := q.replies.subject(token) + "." + fastFlow + ".fail."
+	// The element before the flow is the batch's ID, over all connections. The token is
+	// one of this handle's, and other handles have the same ones.
+	prefix := q.replies.subject(token) + "." + nuid.Next() + "." + fastFlow + ".fail."
 	for i, msg := range msgs {
 		operation := "1" // append
 		switch i {

@@ -2,6 +2,7 @@ package natsqueue_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -280,4 +281,35 @@ func TestTryGetTakesAnItemOrReturnsErrEmpty(t *testing.T) {
 	require.NoError(t, connect(t, shared.ClientURL()).DeleteStream(soon(t), gone))
 	_, err = deleted.TryGet(soon(t))
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
+}
+
+// The server must not take the batches of several handles for one.
+func TestPutBatchesOfSeveralHandlesAtOnceStoreEveryItem(t *testing.T) {
+	t.Parallel()
+	const handles, rounds, size = 4, 30, 40
+	name := newName(t)
+	var putters sync.WaitGroup
+	for h := range handles {
+		q := open(t, name)
+		putters.Go(func() {
+			for round := range rounds {
+				items := make([]int, size)
+				for i := range items {
+					items[i] = (h*rounds+round)*size + i + 1
+				}
+				n, err := q.PutBatch(soon(t), items)
+				assert.NoError(t, err)
+				assert.Equal(t, size, n)
+			}
+		})
+	}
+	putters.Wait()
+	q := open(t, name)
+	require.NoError(t, q.Shutdown(soon(t), false))
+	var got []int
+	for item := range q.Tasks(soon(t)) {
+		got = append(got, item)
+	}
+	slices.Sort(got)
+	require.Equal(t, upTo(handles*rounds*size), got)
 }
