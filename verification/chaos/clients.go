@@ -85,7 +85,8 @@ func withQueue(use func(p part, q *natsqueue.Queue[item], stopped <-chan struct{
 	return errors.Join(append(errs, q.Close())...)
 }
 
-// How long a producer may pause after an item, and how long once in a while, so that the queue is full at times and empty at others.
+// How long a producer may pause after an item, and how long once in a while, so
+// that the queue is full at times and empty at others.
 const (
 	shortPause = 4 * time.Millisecond
 	longPause  = 400 * time.Millisecond

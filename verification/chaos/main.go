@@ -72,14 +72,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	errs := make([]error, len(sizes))
 	out := &lines{w: stdout}
 	for i, size := range sizes {
-		both.Go(func() { errs[i] = play(ctx, o, size, out) })
+		both.Go(func() { errs[i] = play(ctx, o, size, newLedger(capacity), out) })
 	}
 	both.Wait()
+	fmt.Fprintln(stdout)
 	for i, err := range errs {
 		if err != nil {
 			fmt.Fprintf(stdout, "FAILED on %s: %v\n", nodes(sizes[i]), err)
 			status = 1
 		}
+	}
+	if status == 0 {
+		fmt.Fprintln(stdout, "No discrepancy.")
 	}
 	return status
 }

@@ -53,8 +53,9 @@ type stage struct {
 	trace  io.Writer      // nil if faults are not printed
 }
 
-// play runs a queue on so many servers under faults, and prints the account.
-func play(ctx context.Context, o options, size int, out io.Writer) (err error) {
+// play runs a queue on so many servers under faults, with an empty ledger, and
+// prints the account. It returns an error if a promise was broken.
+func play(ctx context.Context, o options, size int, l *ledger, out io.Writer) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.duration+5*time.Minute, errors.New("the run does not end"))
 	defer cancel()
 	dir, err := os.MkdirTemp("", "chaos")
@@ -63,7 +64,7 @@ func play(ctx context.Context, o options, size int, out io.Writer) (err error) {
 	}
 	defer os.RemoveAll(dir)
 	s := &stage{
-		size: size, begun: time.Now(), ledger: newLedger(capacity), faults: map[string]int{},
+		size: size, begun: time.Now(), ledger: l, faults: map[string]int{},
 		random: rand.New(rand.NewPCG(o.seed, uint64(size))),
 	}
 	if o.verbose {
@@ -272,6 +273,7 @@ func (s *stage) await(ctx context.Context, clients []*client) error {
 // error that says what it waits for if it does not come to hold.
 func (s *stage) until(ctx context.Context, holds func() (waitsFor string)) error {
 	for end := time.Now().Add(patience); ; {
+		waitsFor := holds() // before the clients are looked at: it may be that they ended
 		for _, c := range s.clients() {
 			if c.process != nil {
 				if err := c.failed(); err != nil {
@@ -279,7 +281,6 @@ func (s *stage) until(ctx context.Context, holds func() (waitsFor string)) error
 				}
 			}
 		}
-		waitsFor := holds()
 		switch {
 		case waitsFor == "":
 			return nil
