@@ -47,7 +47,8 @@ func tell(event string, items ...item) {
 // natsqueue can notice a half-open one.
 func connect(ctx context.Context, servers, name string, opts ...natsqueue.Option) (*natsqueue.Queue[item], *nats.Conn, error) {
 	nc, err := nats.Connect(servers, nats.Timeout(2*time.Second), nats.PingInterval(time.Hour), nats.RetryOnFailedConnect(true), nats.IgnoreDiscoveredServers(),
-		nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1))
+		nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1),
+		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // else it prints that a connection was cut
 	if err != nil {
 		return nil, nil, err
 	}
