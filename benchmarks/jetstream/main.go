@@ -1,8 +1,13 @@
-// Jetstream measures what package natsqueue costs on top of the engine that
-// carries it: items a second through its Put and Tasks, beside loops that use
-// the engine's client directly and give the same guarantees, and beside a local
-// queue. The server runs in the same process, is reached over TCP and stores in
-// files.
+// Jetstream measures what package natsqueue costs: items a second through its
+// calls, beside the best loops that the client of NATS allows with the same
+// guarantees, and beside a local queue; on one server and with three replicas. It
+// then measures a full queue with many blocked producers, and how many messages
+// handles exchange with the server while they are blocked. The servers run in the
+// same process, are reached over TCP and store in files.
+//
+//	go run ./benchmarks/jetstream
+//
+// takes some minutes.
 package main
 
 import (
@@ -12,82 +17,136 @@ import (
 	"os"
 	"slices"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
 
-const (
-	items      = 15_000
-	rounds     = 5
-	goroutines = 16
-)
+// sizes says how much is measured.
+type sizes struct {
+	rounds      int
+	items       int   // of a workload, on one server
+	itemsR3     int   // with three replicas
+	fleets      []int // blocked handles
+	fleetItems  int
+	handles     []int // at rest
+	settle, per time.Duration
+}
 
 func main() {
-	if err := run(os.Stdout, items, rounds); err != nil {
+	err := run(context.Background(), os.Stdout, sizes{
+		rounds: 5, items: 15_000, itemsR3: 6_000,
+		fleets: []int{4, 50, 100, 200}, fleetItems: 600,
+		handles: []int{1, 100, 1_000}, settle: 3 * time.Second, per: 4 * time.Second,
+	})
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "jetstream:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out io.Writer, items, rounds int) error {
+func run(ctx context.Context, out io.Writer, s sizes) error {
 	dir, err := os.MkdirTemp("", "jetstream")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	s, err := server.NewServer(&server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true,
-	})
+
+	one, err := deploy(ctx, dir, 1)
 	if err != nil {
 		return err
 	}
-	s.Start()
-	defer s.WaitForShutdown()
-	defer s.Shutdown()
-	if !s.ReadyForConnections(10 * time.Second) {
-		return fmt.Errorf("the server does not start")
-	}
-	nc, err := nats.Connect(s.ClientURL())
-	if err != nil {
+	defer one.close()
+	fmt.Fprintf(out, "Medians of %d alternating rounds; the ratio is to the client's best loop.\n", s.rounds)
+	if err := throughput(ctx, out, one, "One server", s.rounds, s.items); err != nil {
 		return err
 	}
-	defer nc.Close()
-	js, err := jetstream.New(nc)
-	if err != nil {
+	if err := blockedFleets(ctx, out, one, s); err != nil {
 		return err
 	}
-	// A server without streams removes their directory, and may do so just as
-	// the next one is being made there.
-	if _, err := js.CreateStream(context.Background(), jetstream.StreamConfig{Name: "stays"}); err != nil {
+	if err := resting(ctx, out, one, s); err != nil {
 		return err
 	}
 
-	for i, w := range workloads {
-		items := items
-		if i == 0 {
-			items /= 10 // one goroutine mostly waits
+	three, err := deploy(ctx, dir, 3)
+	if err != nil {
+		return err
+	}
+	defer three.close()
+	return throughput(ctx, out, three, "Three servers, three replicas", s.rounds, s.itemsR3)
+}
+
+func throughput(ctx context.Context, out io.Writer, d *deployment, title string, rounds, items int) error {
+	fmt.Fprintf(out, "\n%s %*s %7s\n", title, 66-len(title), "items/s", "ratio")
+	for _, w := range workloads {
+		variants := append([]variant{w.natsqueue}, w.client...)
+		if d.replicas == 1 {
+			variants = append(variants, variant{"local queue", w.local})
 		}
-		fmt.Fprintf(out, "%s, items/s and beside the first, median of %d rounds of %d\n", w.name, rounds, items)
-		rates := make([][]float64, len(w.contestants))
-		for range rounds { // in turns, so that the machine's moods strike all alike
-			for i, c := range w.contestants {
-				elapsed, err := c.run(context.Background(), js, items)
+		items := items / w.share / batch * batch
+		rates := make([][]float64, len(variants))
+		for range rounds { // alternating, so that a change of the machine's load meets all alike
+			for i, v := range variants {
+				elapsed, err := v.measure(ctx, d, items)
 				if err != nil {
-					return fmt.Errorf("%s, %s: %w", w.name, c.name, err)
+					return fmt.Errorf("%s, %s: %w", w.name, v.name, err)
 				}
 				rates[i] = append(rates[i], float64(items)/elapsed.Seconds())
 			}
 		}
-		var first float64
-		for i, c := range w.contestants {
-			slices.Sort(rates[i])
-			median := rates[i][len(rates[i])/2]
-			if i == 0 {
-				first = median
+		medians := make([]float64, len(variants))
+		for i := range rates {
+			medians[i] = median(rates[i])
+		}
+		best := slices.Max(medians[1 : 1+len(w.client)])
+		fmt.Fprintf(out, "%s, %d items\n", w.name, items)
+		for i, v := range variants {
+			fmt.Fprintf(out, "  %-56s %10.0f %7.2f\n", v.name, medians[i], medians[i]/best)
+		}
+	}
+	return nil
+}
+
+func median(values []float64) float64 {
+	return slices.Sorted(slices.Values(values))[len(values)/2]
+}
+
+func blockedFleets(ctx context.Context, out io.Writer, d *deployment, s sizes) error {
+	fmt.Fprintf(out, "\nA full queue with room for one, one worker, a handle a connection; %d items\n", s.fleetItems)
+	fmt.Fprintf(out, "%8s  %-10s %9s %7s %15s %14s\n", "blocked", "", "items/s", "ratio", "publishes/item", "wake-ups/item")
+	for _, size := range s.fleets {
+		items, publishes, wakeUps := make([][]float64, len(ways)), make([][]float64, len(ways)), make([][]float64, len(ways))
+		for range s.rounds {
+			for i, w := range ways {
+				rate, err := blockedFleet(ctx, d, w, size, s.fleetItems)
+				if err != nil {
+					return fmt.Errorf("%d blocked handles, %s: %w", size, w.name, err)
+				}
+				items[i] = append(items[i], rate.items)
+				publishes[i] = append(publishes[i], rate.publishes)
+				wakeUps[i] = append(wakeUps[i], rate.wakeUps)
 			}
-			fmt.Fprintf(out, "  %-44s %10.0f  %8.2f\n", c.name, median, median/first)
+		}
+		client := median(items[len(ways)-1])
+		for i, w := range ways {
+			fmt.Fprintf(out, "%8d  %-10s %9.0f %7.2f %15.1f %14.1f\n",
+				size, w.name, median(items[i]), median(items[i])/client, median(publishes[i]), median(wakeUps[i]))
+		}
+	}
+	return nil
+}
+
+func resting(ctx context.Context, out io.Writer, d *deployment, s sizes) error {
+	fmt.Fprintf(out, "\nMessages a second between the server and handles at rest, over %v\n", s.per)
+	fmt.Fprintf(out, "%8s  %-10s %12s %15s\n", "handles", "", "empty queue", "full queue")
+	for _, size := range s.handles {
+		for _, w := range ways {
+			empty, err := atRest(ctx, d, w, false, size, s.settle, s.per)
+			if err != nil {
+				return err
+			}
+			full, err := atRest(ctx, d, w, true, size, s.settle, s.per)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(out, "%8d  %-10s %12.1f %15.1f\n", size, w.name, empty, full)
 		}
 	}
 	return nil
