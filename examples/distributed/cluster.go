@@ -30,7 +30,7 @@ func startCluster(dir string) (c *cluster, err error) {
 	ready := make(chan struct{}, size)
 	for i := range size {
 		name := fmt.Sprintf("server-%d", i+1)
-		p := part{Node: name, Dir: filepath.Join(dir, name), Port: ports[i], Cluster: ports[size+i], Routes: routes}
+		p := settings{Node: name, Dir: filepath.Join(dir, name), Port: ports[i], Cluster: ports[size+i], Routes: routes}
 		c.servers[name], err = start(name, "server", p.env(), func(string) { ready <- struct{}{} })
 		if err != nil {
 			return nil, errors.Join(err, c.stop())

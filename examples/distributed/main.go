@@ -1,7 +1,8 @@
-// Distributed lets producers and workers, each a process of its own, share a
-// queue on a cluster of three NATS servers, and kills a worker and a server
-// while they do. In the end it accounts for every item: all that were put have
-// been worked on, some of them twice.
+// Distributed runs producers and workers, each in a process of its own, on one
+// queue in a cluster of three NATS servers, and kills a worker and a server while
+// they run. At the end it checks that every item that was put was processed, some
+// of them more than once, each in the trace that its producer began. It serves the
+// queue's metrics meanwhile.
 //
 //	go run ./examples/distributed
 //
@@ -9,8 +10,8 @@
 //
 //	go run ./examples/distributed -nats nats://a:4222,nats://b:4222
 //
-// it uses a cluster of your own, none of whose servers it kills, and deletes its
-// queue there at the end.
+// it uses your cluster, kills none of its servers, and deletes its queue there at
+// the end.
 package main
 
 import (
@@ -26,17 +27,18 @@ import (
 )
 
 type config struct {
-	nats     string // the servers' addresses; "" starts a cluster
+	nats     string // the servers' addresses; if empty, a cluster is started
 	replicas int
 
-	producers, items int // processes, and how many items each puts
-	workers          int // processes
-	every            time.Duration
+	producers, items int           // processes, and how many items each puts
+	workers          int           // processes
+	every            time.Duration // pause between puts, and time to process an item
+	metrics          string        // where to serve metrics
 }
 
 func main() {
-	if play, ok := roles[os.Getenv(roleKey)]; ok {
-		if err := play(); err != nil {
+	if role, ok := roles[os.Getenv(roleKey)]; ok {
+		if err := role(); err != nil {
 			fmt.Fprintf(os.Stderr, "distributed: %s: %v\n", os.Getenv(roleKey), err)
 			os.Exit(1)
 		}
@@ -62,8 +64,9 @@ func parseFlags(args []string, usage io.Writer) (config, error) {
 	c := config{producers: 2, items: 1000, workers: 3, every: 8 * time.Millisecond}
 	flags := flag.NewFlagSet("distributed", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	flags.StringVar(&c.nats, "nats", "", "use the NATS servers at these `URLs`, separated by commas, instead of a cluster of the program's own")
-	flags.IntVar(&c.replicas, "replicas", 3, "keep the queue on so many servers")
+	flags.StringVar(&c.nats, "nats", "", "use the NATS servers at these comma-separated `URLs`, instead of starting a cluster")
+	flags.IntVar(&c.replicas, "replicas", 3, "store the queue on this `number` of servers")
+	flags.StringVar(&c.metrics, "metrics", "127.0.0.1:0", "serve the queue's metrics at this `address`")
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}

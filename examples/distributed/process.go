@@ -9,17 +9,17 @@ import (
 	"os/exec"
 )
 
-// A process is this program, started anew to play a role.
+// A process runs this program again, in one of the roles.
 type process struct {
 	name   string
 	cmd    *exec.Cmd
-	stdin  io.Closer // held open for as long as this process lives: the role ends with it
+	stdin  io.Closer // open as long as this process runs: the child exits when it is closed
 	killed bool
-	ended  chan struct{} // closed when the process has ended, and all that it printed was read
-	err    error         // how it ended
+	ended  chan struct{} // closed when the process has ended and all of its output was read
+	err    error         // its failure
 }
 
-// start starts a process, and gives each line that it prints to read.
+// start starts a process, and calls read with each line that it prints.
 func start(name, role string, env []string, read func(line string)) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -55,7 +55,7 @@ func (p *process) kill() error {
 	return p.cmd.Process.Kill()
 }
 
-// wait waits until the process has ended, and returns an error if it failed.
+// wait blocks until the process has ended, and returns an error if it failed.
 func (p *process) wait() error {
 	<-p.ended
 	if p.err != nil && !p.killed {
@@ -64,7 +64,7 @@ func (p *process) wait() error {
 	return nil
 }
 
-// failed returns the error of a process that has failed by now.
+// failed returns the error of a process that has ended with one, without blocking.
 func (p *process) failed() error {
 	select {
 	case <-p.ended:
@@ -74,8 +74,8 @@ func (p *process) failed() error {
 	}
 }
 
-// endWithParent ends this process when the one that started it does.
-func endWithParent() {
+// exitWithParent makes this process exit when the one that started it does.
+func exitWithParent() {
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		os.Exit(1)

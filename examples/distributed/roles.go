@@ -13,13 +13,14 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel/trace"
 )
 
-// A process that is started to play a role finds it in one environment variable,
-// and what it needs for it, as JSON, in another.
+// A child process finds its role in one environment variable, and its settings, as
+// JSON, in another.
 const (
-	roleKey = "DISTRIBUTED_ROLE"
-	partKey = "DISTRIBUTED_PART"
+	roleKey     = "DISTRIBUTED_ROLE"
+	settingsKey = "DISTRIBUTED_SETTINGS"
 )
 
 var roles = map[string]func() error{
@@ -28,49 +29,61 @@ var roles = map[string]func() error{
 	"worker":   work,
 }
 
-// A part is what a process needs to play its role.
-type part struct {
-	Node    string // of a server
+// settings are those of a child process.
+type settings struct {
+	// Of a server.
+	Node    string
 	Dir     string
 	Port    int
 	Cluster int // the port for the other servers
 	Routes  []string
 
-	Servers  string // of a producer or a worker
+	// Of a producer or a worker.
+	Servers  string
 	Queue    string
 	Producer int
 	Items    int
 	Every    time.Duration
 }
 
-func (p part) env() []string {
+func (p settings) env() []string {
 	data, err := json.Marshal(p)
 	if err != nil {
 		panic(err) // numbers and strings
 	}
-	return []string{partKey + "=" + string(data)}
+	return []string{settingsKey + "=" + string(data)}
 }
 
-func readPart() (p part, err error) {
-	endWithParent()
-	err = json.Unmarshal([]byte(os.Getenv(partKey)), &p)
+func readSettings() (p settings, err error) {
+	exitWithParent()
+	err = json.Unmarshal([]byte(os.Getenv(settingsKey)), &p)
 	return p, err
 }
 
-// A job is what goes through the queue.
+// A job is an item of the queue.
 type job struct {
 	Producer int
 	Number   int
 }
 
-func (j job) String() string { return fmt.Sprintf("%d %d", j.Producer, j.Number) }
-
-func parseJob(line string) (j job, err error) {
-	_, err = fmt.Sscanf(line, "%d %d", &j.Producer, &j.Number)
-	return j, err
+// An event is the line that a producer or a worker prints for a job.
+type event struct {
+	job
+	Trace string
 }
 
-// connect opens the queue, and makes it if options are given.
+func newEvent(ctx context.Context, j job) event {
+	return event{j, trace.SpanContextFromContext(ctx).TraceID().String()}
+}
+
+func (e event) String() string { return fmt.Sprintf("%d %d %s", e.Producer, e.Number, e.Trace) }
+
+func parseEvent(line string) (e event, err error) {
+	_, err = fmt.Sscanf(line, "%d %d %s", &e.Producer, &e.Number, &e.Trace)
+	return e, err
+}
+
+// connect opens the queue. Open creates it if there is none.
 func connect(ctx context.Context, servers, name string, opts ...natsqueue.Option) (*natsqueue.Queue[job], *nats.Conn, error) {
 	nc, err := nats.Connect(servers, nats.Timeout(time.Minute), nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.NoCallbacksAfterClientClose())
 	if err != nil {
@@ -89,38 +102,44 @@ func connect(ctx context.Context, servers, name string, opts ...natsqueue.Option
 	return q, nc, nil
 }
 
-// produce puts jobs, and prints each that the servers have.
+// produce puts jobs, each in a trace of its own that goes with it, and prints each
+// one once the servers have stored it.
 func produce() error {
-	return withQueue(func(ctx context.Context, p part, q *natsqueue.Queue[job]) error {
+	return withQueue(func(ctx context.Context, p settings, q *natsqueue.Queue[job]) error {
 		for i := range p.Items {
 			j := job{Producer: p.Producer, Number: i}
-			if err := q.Put(ctx, j); err != nil {
+			ctx, span := tracer.Start(ctx, "put")
+			err := q.Put(ctx, j, natsqueue.PutHeader(traceHeader(ctx)))
+			span.End()
+			if err != nil {
 				return err
 			}
-			fmt.Println(j)
+			fmt.Println(newEvent(ctx, j))
 			time.Sleep(p.Every)
 		}
 		return nil
 	})
 }
 
-// work prints each job that it works on, until the queue is shut down. What it
-// does for a job shows before it is through with it, so that a job in whose
-// second half it is killed shows twice.
+// work processes jobs until the queue is shut down. It prints each one halfway
+// through: if it is killed in the second half, the job is printed again by the
+// worker that it is redelivered to.
 func work() error {
-	return withQueue(func(ctx context.Context, p part, q *natsqueue.Queue[job]) error {
-		for j := range q.Tasks(ctx) {
+	return withQueue(func(ctx context.Context, p settings, q *natsqueue.Queue[job]) error {
+		return q.Handle(ctx, 1, func(ctx context.Context, j job) error {
+			ctx, span := tracer.Start(withTrace(ctx, natsqueue.HeaderFrom(ctx)), "process")
+			defer span.End()
 			time.Sleep(p.Every / 2)
-			fmt.Println(j)
+			fmt.Println(newEvent(ctx, j))
 			time.Sleep(p.Every / 2)
-		}
-		return nil
+			return nil
+		})
 	})
 }
 
-// withQueue plays a role that needs the queue.
-func withQueue(play func(ctx context.Context, p part, q *natsqueue.Queue[job]) error) error {
-	p, err := readPart()
+// withQueue calls role with the queue open.
+func withQueue(role func(ctx context.Context, p settings, q *natsqueue.Queue[job]) error) error {
+	p, err := readSettings()
 	if err != nil {
 		return err
 	}
@@ -130,12 +149,12 @@ func withQueue(play func(ctx context.Context, p part, q *natsqueue.Queue[job]) e
 		return err
 	}
 	defer nc.Close()
-	return errors.Join(play(ctx, p, q), q.Close())
+	return errors.Join(role(ctx, p, q), q.Close())
 }
 
-// serve is one server of the cluster.
+// serve runs one server of the cluster.
 func serve() error {
-	p, err := readPart()
+	p, err := readSettings()
 	if err != nil {
 		return err
 	}
@@ -156,7 +175,7 @@ func serve() error {
 	}
 	s.Start()
 	if !s.ReadyForConnections(time.Minute) {
-		return fmt.Errorf("%s does not start", p.Node)
+		return fmt.Errorf("%s did not start", p.Node)
 	}
 	fmt.Println("ready")
 	select {}

@@ -5,22 +5,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/boundq/queue/natsqueue"
+	"github.com/boundq/queue/promqueue"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 )
 
-// run plays the piece: it starts the processes, kills two of them, waits until
-// all is done and accounts for it.
+// run starts the processes, kills two of them, waits until every item is done, and
+// reports what became of each.
 func run(ctx context.Context, c config, out io.Writer) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	s := stage{config: c, out: out, begin: time.Now(), account: newAccount()}
+	s := scenario{config: c, out: out, begin: time.Now(), tally: newTally()}
 	if c.nats == "" {
 		dir, err := os.MkdirTemp("", "distributed")
 		if err != nil {
@@ -41,8 +47,16 @@ func run(ctx context.Context, c config, out io.Writer) (err error) {
 	}
 	defer nc.Close()
 	defer func() { err = errors.Join(err, q.Close(), deleteQueue(nc, s.name)) }()
-	s.say("a queue with room for 100, replicas: %d", c.replicas)
-	return s.play(ctx, q, nc)
+	s.logf("a queue with capacity 100, replicas: %d", c.replicas)
+
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(promqueue.NewNATSCollector(s.name, q))
+	stop, err := s.serveMetrics(registry)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	return s.run(ctx, q, nc, registry)
 }
 
 func deleteQueue(nc *nats.Conn, name string) error {
@@ -54,15 +68,15 @@ func deleteQueue(nc *nats.Conn, name string) error {
 	}
 	for _, stream := range []string{name, name + "_dead"} {
 		deleted := answered(ctx, func(ctx context.Context) error { return js.DeleteStream(ctx, stream) })
-		if !errors.Is(deleted, jetstream.ErrStreamNotFound) { // or by a request whose answer was lost
+		if !errors.Is(deleted, jetstream.ErrStreamNotFound) { // or deleted by an attempt whose answer was lost
 			err = errors.Join(err, deleted)
 		}
 	}
 	return err
 }
 
-// answered makes a request until it is answered: one that comes while the servers
-// have no leader is not.
+// answered repeats a request until it is answered: while the servers have no
+// leader, none is.
 func answered(ctx context.Context, request func(ctx context.Context) error) error {
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -74,52 +88,52 @@ func answered(ctx context.Context, request func(ctx context.Context) error) erro
 	}
 }
 
-// A stage is where the processes play.
-type stage struct {
+// A scenario is one run of the program.
+type scenario struct {
 	config
-	name    string
-	cluster *cluster // nil if it is not the program's own
-	out     io.Writer
-	begin   time.Time
-	account *account
-	players []*process // producers and workers
+	name      string
+	cluster   *cluster // nil if the servers are the user's
+	out       io.Writer
+	begin     time.Time
+	tally     *tally
+	processes []*process // producers and workers
 }
 
-func (s *stage) say(format string, args ...any) {
+func (s *scenario) logf(format string, args ...any) {
 	fmt.Fprintf(s.out, "%5.1fs  %s\n", time.Since(s.begin).Seconds(), fmt.Sprintf(format, args...))
 }
 
-func (s *stage) play(ctx context.Context, q *natsqueue.Queue[job], nc *nats.Conn) (err error) {
+func (s *scenario) run(ctx context.Context, q *natsqueue.Queue[job], nc *nats.Conn, metrics prometheus.Gatherer) (err error) {
 	var producers, workers []*process
 	defer func() {
-		for _, p := range s.players {
-			_ = p.kill() // those that have ended don't mind
+		for _, p := range s.processes {
+			_ = p.kill() // fails for those that have ended
 		}
 	}()
-	p := part{Servers: s.nats, Queue: s.name, Items: s.items, Every: s.every}
+	p := settings{Servers: s.nats, Queue: s.name, Items: s.items, Every: s.every}
 	for i := range s.workers {
-		w, err := start(fmt.Sprintf("worker %d", i+1), "worker", p.env(), s.account.worked)
+		w, err := start(fmt.Sprintf("worker %d", i+1), "worker", p.env(), s.tally.processed)
 		if err != nil {
 			return err
 		}
 		workers = append(workers, w)
-		s.players = append(s.players, w)
+		s.processes = append(s.processes, w)
 	}
 	for p.Producer = range s.producers {
-		w, err := start(fmt.Sprintf("producer %d", p.Producer+1), "producer", p.env(), s.account.put)
+		w, err := start(fmt.Sprintf("producer %d", p.Producer+1), "producer", p.env(), s.tally.put)
 		if err != nil {
 			return err
 		}
 		producers = append(producers, w)
-		s.players = append(s.players, w)
+		s.processes = append(s.processes, w)
 	}
-	s.say("%d producers put %d items each, %d workers take them; each is a process", s.producers, s.items, s.workers)
+	s.logf("%d producers put %d items each, %d workers process them; each is a process", s.producers, s.items, s.workers)
 
 	total := s.producers * s.items
 	if err := s.until(ctx, q, total/4); err != nil {
 		return err
 	}
-	s.say("kill %s", workers[0].name)
+	s.logf("kill %s", workers[0].name)
 	if err := workers[0].kill(); err != nil {
 		return err
 	}
@@ -140,7 +154,7 @@ func (s *stage) play(ctx context.Context, q *natsqueue.Queue[job], nc *nats.Conn
 	if err := q.Join(ctx); err != nil {
 		return err
 	}
-	s.say("all is done; shut down")
+	s.logf("every item is done; shut down the queue")
 	if err := q.Shutdown(ctx, false); err != nil {
 		return err
 	}
@@ -149,14 +163,47 @@ func (s *stage) play(ctx context.Context, q *natsqueue.Queue[job], nc *nats.Conn
 			return err
 		}
 	}
-	s.say("the workers have ended\n")
-	return s.account.settle(s.out, total)
+	s.logf("the workers have ended\n")
+	return errors.Join(printMetrics(s.out, metrics), s.tally.report(s.out, total))
+}
+
+// serveMetrics serves /metrics until stop is called.
+func (s *scenario) serveMetrics(metrics prometheus.Gatherer) (stop func() error, err error) {
+	l, err := net.Listen("tcp", s.metrics)
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(l) }() // until stop
+	s.logf("metrics at http://%s/metrics", l.Addr())
+	return server.Close, nil
+}
+
+// printMetrics prints what a scrape would now return.
+func printMetrics(out io.Writer, metrics prometheus.Gatherer) error {
+	families, err := metrics.Gather()
+	if err != nil {
+		return err
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			value := m.GetGauge().GetValue()
+			if f.GetType() == dto.MetricType_COUNTER {
+				value = m.GetCounter().GetValue()
+			}
+			fmt.Fprintf(out, "%s %v\n", f.GetName(), value)
+		}
+	}
+	fmt.Fprintln(out)
+	return nil
 }
 
 // killLeader kills the server that leads the queue's stream.
-func (s *stage) killLeader(ctx context.Context, nc *nats.Conn) error {
+func (s *scenario) killLeader(ctx context.Context, nc *nats.Conn) error {
 	if s.cluster == nil {
-		s.say("the servers are yours, and none is killed")
+		s.logf("no server is killed: they are not started by this program")
 		return nil
 	}
 	js, err := jetstream.New(nc)
@@ -164,7 +211,7 @@ func (s *stage) killLeader(ctx context.Context, nc *nats.Conn) error {
 		return err
 	}
 	leader := ""
-	for leader == "" { // they elect one
+	for leader == "" { // an election is under way
 		time.Sleep(50 * time.Millisecond)
 		err := answered(ctx, func(ctx context.Context) error {
 			stream, err := js.Stream(ctx, s.name)
@@ -177,17 +224,20 @@ func (s *stage) killLeader(ctx context.Context, nc *nats.Conn) error {
 			return err
 		}
 	}
-	s.say("kill %s, which leads the queue", leader)
+	s.logf("kill %s, which leads the queue", leader)
 	return s.cluster.servers[leader].kill()
 }
 
-// until waits until so many items were put, and tells of the queue meanwhile. It
+// until blocks until n items were put, and logs statistics every second. It
 // returns the error of a producer or a worker that fails.
-func (s *stage) until(ctx context.Context, q *natsqueue.Queue[job], n int) error {
+func (s *scenario) until(ctx context.Context, q *natsqueue.Queue[job], n int) error {
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
-	for told := time.Now(); s.account.puts() < n; {
-		for _, p := range s.players {
+	for logged := time.Now(); ; {
+		if put, _ := s.tally.counts(); put >= n {
+			return nil
+		}
+		for _, p := range s.processes {
 			if err := p.failed(); err != nil {
 				return err
 			}
@@ -197,120 +247,125 @@ func (s *stage) until(ctx context.Context, q *natsqueue.Queue[job], n int) error
 			return ctx.Err()
 		case <-poll.C:
 		}
-		if time.Since(told) >= time.Second {
-			told = time.Now()
-			s.tell(ctx, q)
+		if time.Since(logged) >= time.Second {
+			logged = time.Now()
+			s.logStats(ctx, q)
 		}
 	}
-	return nil
 }
 
-// tell prints the figures, unless the servers don't answer at once.
-func (s *stage) tell(ctx context.Context, q *natsqueue.Queue[job]) {
+// logStats prints statistics, without the servers' if they don't answer at once.
+func (s *scenario) logStats(ctx context.Context, q *natsqueue.Queue[job]) {
 	ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
 	defer cancel()
 	stats, err := q.Stats(ctx)
-	put, done := s.account.figures()
+	put, processed := s.tally.counts()
 	if err != nil {
-		s.say("put %5d  worked on %5d  (no answer from the servers: %v)", put, done, err)
+		s.logf("put %5d  processed %5d  (the servers do not answer: %v)", put, processed, err)
 		return
 	}
-	s.say("put %5d  worked on %5d  waiting %3d  in hand %3d", put, done, stats.Len, stats.InFlight)
+	s.logf("put %5d  processed %5d  queued %3d  in flight %3d", put, processed, stats.Len, stats.InFlight)
 }
 
-// An account says what became of every item.
-type account struct {
-	mu    sync.Mutex
-	state map[job]*fate
-	bad   []string // lines that are no jobs
-	done  int
-	last  time.Time
-	pause time.Duration // the longest without an item done
+// A tally records what became of every item.
+type tally struct {
+	mu      sync.Mutex
+	records map[job]*record
+	invalid []string // lines that are not events
+	last    time.Time
+	pause   time.Duration // the longest between two items
 }
 
-type fate struct {
-	put    bool
-	worked int
+type record struct {
+	put       bool
+	processed int
+	traces    map[string]bool // in which it was put and processed; one if nothing went wrong
 }
 
-func newAccount() *account { return &account{state: map[job]*fate{}} }
+func newTally() *tally { return &tally{records: map[job]*record{}} }
 
-// of returns the fate of the item that a line tells of. mu must be held.
-func (a *account) of(line string) *fate {
-	j, err := parseJob(line)
+// record returns the record of the job in a line. mu must be held.
+func (t *tally) record(line string) *record {
+	e, err := parseEvent(line)
 	if err != nil {
-		a.bad = append(a.bad, line)
-		return &fate{}
+		t.invalid = append(t.invalid, line)
+		return &record{}
 	}
-	if a.state[j] == nil {
-		a.state[j] = &fate{}
+	r := t.records[e.job]
+	if r == nil {
+		r = &record{traces: map[string]bool{}}
+		t.records[e.job] = r
 	}
-	return a.state[j]
+	r.traces[e.Trace] = true
+	return r
 }
 
-func (a *account) put(line string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.of(line).put = true
+// put takes a line of a producer.
+func (t *tally) put(line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.record(line).put = true
 }
 
-func (a *account) worked(line string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.of(line).worked++
-	a.done++
+// processed takes a line of a worker.
+func (t *tally) processed(line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.record(line).processed++
 	now := time.Now()
-	if !a.last.IsZero() {
-		a.pause = max(a.pause, now.Sub(a.last))
+	if !t.last.IsZero() {
+		t.pause = max(t.pause, now.Sub(t.last))
 	}
-	a.last = now
+	t.last = now
 }
 
-func (a *account) puts() int {
-	put, _ := a.figures()
-	return put
-}
-
-func (a *account) figures() (put, done int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, f := range a.state {
-		if f.put {
+// counts returns how many items were put, and how often one was processed.
+func (t *tally) counts() (put, processed int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.records {
+		if r.put {
 			put++
 		}
+		processed += r.processed
 	}
-	return put, a.done
+	return put, processed
 }
 
-// settle prints the account, and returns an error if it does not come out even.
-func (a *account) settle(out io.Writer, total int) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	var put, processed, twice, lost, unknown int
-	for _, f := range a.state {
-		switch {
-		case f.put && f.worked == 0:
-			lost++
-		case !f.put && f.worked > 0:
-			unknown++
-		}
-		if f.put {
+// report prints the tally, and returns an error if items or traces were lost or
+// invented.
+func (t *tally) report(out io.Writer, total int) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var put, processed, repeated, lost, unknown, broken int
+	for _, r := range t.records {
+		if r.put {
 			put++
 		}
-		if f.worked > 0 {
+		if r.processed > 0 {
 			processed++
 		}
-		if f.worked > 1 {
-			twice++
+		if r.processed > 1 {
+			repeated++
+		}
+		switch {
+		case r.put && r.processed == 0:
+			lost++
+		case !r.put && r.processed > 0:
+			unknown++
+		case len(r.traces) > 1:
+			broken++
 		}
 	}
-	fmt.Fprintf(out, "put %d items: processed %d, of them %d more than once; lost %d\n", put, processed, twice, lost)
-	fmt.Fprintf(out, "the longest pause between two items was %v\n", a.pause.Round(time.Millisecond))
+	fmt.Fprintf(out, "put %d items: processed %d, of them %d more than once; lost %d; outside of their trace %d\n", put, processed, repeated, lost, broken)
+	fmt.Fprintf(out, "the longest pause between two items was %v\n", t.pause.Round(time.Millisecond))
 	switch {
 	case lost > 0:
 		return fmt.Errorf("%d items were lost", lost)
-	case put != total || unknown > 0 || len(a.bad) > 0:
-		return fmt.Errorf("of %d items %d were put, %d appeared from nowhere, and these lines are no items: %q", total, put, unknown, a.bad)
+	case broken > 0:
+		return fmt.Errorf("%d items were processed outside of their trace", broken)
+	case put != total || unknown > 0 || len(t.invalid) > 0:
+		return fmt.Errorf("of %d items %d were put, %d were never put and yet processed, and these lines are not events: %q", total, put, unknown, t.invalid)
 	}
 	return nil
 }
