@@ -18,7 +18,7 @@ import (
 
 // Each queue below has one method that is wrong, and must be found out.
 
-type inner = target
+type inner = plainQueue
 
 type losesWhenCancelled struct{ inner }
 
@@ -583,87 +583,95 @@ func TestBrokenQueuesAreFoundOut(t *testing.T) {
 	var mu sync.Mutex
 	for _, c := range []struct {
 		order string
-		wrap  func(q target) target
+		wrap  func(q plainQueue) target
 		want  string // what it is found out by; | is or
 	}{
-		{"fifo", func(q target) target { return losesWhenCancelled{q} }, "items were put, "},
-		{"fifo", func(q target) target { return putsThoughCancelled{q} }, "was refused, but came out"},
-		{"lifo", func(q target) target { return deliversTwice{q, &mu, new(item)} }, "came out twice"},
-		{"lifo", func(q target) target { return makesThingsUp{q} }, "was never put"},
-		{"fifo", func(q target) target { return wrongOrder{newQueue("lifo", q.Cap(), nil)} }, "left after the producer's item"},
-		{"lifo", func(q target) target { return wrongOrder{newQueue("fifo", q.Cap(), nil)} }, "left before"},
-		{"priority", func(q target) target { return wrongOrder{newQueue("fifo", q.Cap(), nil)} }, "left before"},
-		{"priority", func(q target) target { return drainsOutOfOrder{q} }, "left before"},
-		{"lifo", func(q target) target { return drainsOutOfOrder{q} }, "left before"},
-		{"fifo", func(q target) target { return forgetsTheRest{q} }, "items were put, "},
-		{"fifo", func(q target) target { return batchSaysTooMuch{q} }, "items are in, and the error is"},
-		{"fifo", func(q target) target { return fullWithoutBound{q, new(atomic.Uint64)} }, "but the queue has no bound"},
-		{"fifo", func(q target) target { return wrongContextError{q} }, "Put returned context canceled, "},
-		{"fifo", func(q target) target { return shutDownTooEarly{q} }, "the queue was not shut down"},
-		{"fifo", func(q target) target { return panicsWhenShutDown{q} }, "Put panicked: send on closed channel"},
-		{"fifo", func(q target) target { return putsAfterShutdown{q} }, "had been shut down before|items are missing"},
-		{"fifo", func(q target) target { return evictsTheNewest{q} }, "left after the producer's item|items were put, |items are missing"},
-		{"fifo", func(q target) target { return figuresOfTwoMoments{q} }, "this does not hold: Put == Got + Dropped + Len"},
-		{"fifo", func(q target) target { return countsRefusalsTwice{q} }, "this does not hold: Rejected is"},
-		{"fifo", func(q target) target { return joinsTooEarly{q} }, "Join returned nil, but its caller has an item"},
-		{"fifo", func(q target) target { return neverJoins{q} }, "a goroutine hangs, joining"},
-		{"fifo", func(q target) target { return forgetsJoins{q, new(atomic.Bool)} }, "a goroutine hangs, joining"},
-		{"fifo", func(q target) target { return tasksAreNotDone{q} }, "are unfinished after all were done"},
-		{"fifo", func(q target) target { return trySaysTooMuch{q} }, "items were put, |items are missing|Put is between|was refused, but came out"},
-		{"fifo", func(q target) target { return countsARefusedBatchOnce{q, new(atomic.Uint64)} }, "this does not hold: Rejected is|what is counted never falls"},
-		{"fifo", func(q target) target { return tryGetBatchLosesTheLast{q} }, "items were put, "},
-		{"fifo", func(q target) target { return tryGetBatchReverses{q} }, "left after the producer's item"},
-		{"priority", func(q target) target { return tryGetBatchReverses{q} }, "left before"},
-		{"fifo", func(q target) target { return newYieldsTooMany(q) }, "Batches yielded a batch of"},
-		{"fifo", func(q target) target { return newYieldsAnEmptyBatch(q) }, "Batches yielded a batch of 0 items"},
-		{"lifo", func(q target) target { return dropsABatchWhenCancelled{q} }, "items were put, "},
-		{"fifo", func(q target) target { return batchesAreNotDone{q} }, "are unfinished after all were done"},
-		{"fifo", func(q target) target { return refusesToRequeue{q} }, "Requeue returned ErrShutdown, but its caller has an item"},
-		{"fifo", func(q target) target { return forgetsToRequeue{q} }, "items are missing|Put is between"},
-		{"fifo", func(q target) target { return requeuesAfterTheDrain{q} }, "though the queue had been drained before|items are missing|Put is between"},
-		{"fifo", func(q target) target { return requeuesTooLate{q} }, "can't be marked done|Unfinished == Put - Done - Dropped|Done is|Join returned nil, but its caller has an item|are unfinished after all"},
-		{"fifo", func(q target) target { return signalsOnce{q} }, "Ready has no signal"},
-		{"fifo", func(q target) target { return newClosesReadyTooEarly(q) }, "Ready returned ErrShutdown, but the queue was not shut down"},
-		{"fifo", func(q target) target { return neverClosesReady{q} }, "a goroutine hangs, leaving after the shutdown"},
-		{"fifo", func(q target) target { return newSendsOnTheClosedChannel(q) }, "Requeue panicked: send on closed channel"},
-		{"fifo", func(q target) target { return callsEvictionsDrained{q} }, "this does not hold: Drained is"},
-		{"fifo", func(q target) target { return peeksAtNothing{q} }, "was at the head of the queue, but was never put"},
-		{"fifo", func(q target) target { return peeksAtTheLast{q} }, "was at the head of the queue after the producer's item|Peek returned "},
-		{"fifo", func(q target) target { return asksTheContextTooLate{q} }, "items were put, "},
-		{"fifo", func(q target) target { return believesTheContext{q} }, "came out twice|left after the producer's item|was never put"},
-		{"fifo", func(q target) target { return swallowsPanics{q} }, "though its context panicked"},
-		{"fifo", func(q target) target { return hangsAtShutdown{q} }, "a goroutine hangs, leaving after the shutdown|a goroutine hangs, getting what is left"},
-		{"fifo", func(q target) target { return locksForEver{q, new(sync.Mutex)} }, "a goroutine hangs, "},
-		{"fifo", func(q target) target { return leaksGoroutines{q} }, "goroutines are left"},
-		{"fifo", func(q target) target { return leaksMemory{q, &mu} }, "the heap holds"},
+		{"fifo", func(q plainQueue) target { return losesWhenCancelled{q} }, "items were put, "},
+		{"fifo", func(q plainQueue) target { return putsThoughCancelled{q} }, "was refused, but came out"},
+		{"lifo", func(q plainQueue) target { return deliversTwice{q, &mu, new(item)} }, "came out twice"},
+		{"lifo", func(q plainQueue) target { return makesThingsUp{q} }, "was never put"},
+		{"fifo", func(q plainQueue) target { return wrongOrder{newPlain("lifo", q.Cap(), nil)} }, "left after the producer's item"},
+		{"lifo", func(q plainQueue) target { return wrongOrder{newPlain("fifo", q.Cap(), nil)} }, "left before"},
+		{"priority", func(q plainQueue) target { return wrongOrder{newPlain("fifo", q.Cap(), nil)} }, "left before"},
+		{"priority", func(q plainQueue) target { return drainsOutOfOrder{q} }, "left before"},
+		{"lifo", func(q plainQueue) target { return drainsOutOfOrder{q} }, "left before"},
+		{"fifo", func(q plainQueue) target { return forgetsTheRest{q} }, "items were put, "},
+		{"fifo", func(q plainQueue) target { return batchSaysTooMuch{q} }, "items are in, and the error is"},
+		{"fifo", func(q plainQueue) target { return fullWithoutBound{q, new(atomic.Uint64)} }, "but the queue has no bound"},
+		{"fifo", func(q plainQueue) target { return wrongContextError{q} }, "Put returned context canceled, "},
+		{"fifo", func(q plainQueue) target { return shutDownTooEarly{q} }, "the queue was not shut down"},
+		{"fifo", func(q plainQueue) target { return panicsWhenShutDown{q} }, "Put panicked: send on closed channel"},
+		{"fifo", func(q plainQueue) target { return putsAfterShutdown{q} }, "had been shut down before|items are missing"},
+		{"fifo", func(q plainQueue) target { return evictsTheNewest{q} }, "left after the producer's item|items were put, |items are missing"},
+		{"fifo", func(q plainQueue) target { return figuresOfTwoMoments{q} }, "this does not hold: Put == Got + Dropped + Len"},
+		{"fifo", func(q plainQueue) target { return countsRefusalsTwice{q} }, "this does not hold: Rejected is"},
+		{"fifo", func(q plainQueue) target { return joinsTooEarly{q} }, "Join returned nil, but its caller has an item"},
+		{"fifo", func(q plainQueue) target { return neverJoins{q} }, "a goroutine hangs, joining"},
+		{"fifo", func(q plainQueue) target { return forgetsJoins{q, new(atomic.Bool)} }, "a goroutine hangs, joining"},
+		{"fifo", func(q plainQueue) target { return tasksAreNotDone{q} }, "are unfinished after all were done"},
+		{"fifo", func(q plainQueue) target { return trySaysTooMuch{q} }, "items were put, |items are missing|Put is between|was refused, but came out"},
+		{"fifo", func(q plainQueue) target { return countsARefusedBatchOnce{q, new(atomic.Uint64)} }, "this does not hold: Rejected is|what is counted never falls"},
+		{"fifo", func(q plainQueue) target { return tryGetBatchLosesTheLast{q} }, "items were put, "},
+		{"fifo", func(q plainQueue) target { return tryGetBatchReverses{q} }, "left after the producer's item"},
+		{"priority", func(q plainQueue) target { return tryGetBatchReverses{q} }, "left before"},
+		{"fifo", func(q plainQueue) target { return newYieldsTooMany(q) }, "Batches yielded a batch of"},
+		{"fifo", func(q plainQueue) target { return newYieldsAnEmptyBatch(q) }, "Batches yielded a batch of 0 items"},
+		{"lifo", func(q plainQueue) target { return dropsABatchWhenCancelled{q} }, "items were put, "},
+		{"fifo", func(q plainQueue) target { return batchesAreNotDone{q} }, "are unfinished after all were done"},
+		{"fifo", func(q plainQueue) target { return refusesToRequeue{q} }, "Requeue returned ErrShutdown, but its caller has an item"},
+		{"fifo", func(q plainQueue) target { return forgetsToRequeue{q} }, "items are missing|Put is between"},
+		{"fifo", func(q plainQueue) target { return requeuesAfterTheDrain{q} }, "though the queue had been drained before|items are missing|Put is between"},
+		{"fifo", func(q plainQueue) target { return requeuesTooLate{q} }, "can't be marked done|Unfinished == Put - Done - Dropped|Done is|Join returned nil, but its caller has an item|are unfinished after all"},
+		{"fifo", func(q plainQueue) target { return signalsOnce{q} }, "Ready has no signal"},
+		{"fifo", func(q plainQueue) target { return newClosesReadyTooEarly(q) }, "Ready returned ErrShutdown, but the queue was not shut down"},
+		{"fifo", func(q plainQueue) target { return neverClosesReady{q} }, "a goroutine hangs, leaving after the shutdown"},
+		{"fifo", func(q plainQueue) target { return newSendsOnTheClosedChannel(q) }, "Requeue panicked: send on closed channel"},
+		{"fifo", func(q plainQueue) target { return callsEvictionsDrained{q} }, "this does not hold: Drained is"},
+		{"fifo", func(q plainQueue) target { return peeksAtNothing{q} }, "was at the head of the queue, but was never put"},
+		{"fifo", func(q plainQueue) target { return peeksAtTheLast{q} }, "was at the head of the queue after the producer's item|Peek returned "},
+		{"fifo", func(q plainQueue) target { return asksTheContextTooLate{q} }, "items were put, "},
+		{"fifo", func(q plainQueue) target { return believesTheContext{q} }, "came out twice|left after the producer's item|was never put"},
+		{"fifo", func(q plainQueue) target { return swallowsPanics{q} }, "though its context panicked"},
+		{"fifo", func(q plainQueue) target { return hangsAtShutdown{q} }, "a goroutine hangs, leaving after the shutdown|a goroutine hangs, getting what is left"},
+		{"fifo", func(q plainQueue) target { return locksForEver{q, new(sync.Mutex)} }, "a goroutine hangs, "},
+		{"fifo", func(q plainQueue) target { return leaksGoroutines{q} }, "goroutines are left"},
+		{"fifo", func(q plainQueue) target { return leaksMemory{q, &mu} }, "the heap holds"},
 	} {
-		name := reflect.TypeOf(c.wrap(newQueue(c.order, 1, compareKeys))).Name()
+		name := reflect.TypeOf(c.wrap(newPlain(c.order, 1, compareKeys))).Name()
 		t.Run(c.order+" "+name, func(t *testing.T) {
-			o := options{duration: 5 * time.Minute, round: 10 * time.Millisecond, seed: 1, orders: []string{c.order}, patience: 30 * time.Second}
-			hangs := strings.Contains(c.want, "hangs") || strings.Contains(c.want, "goroutines") || strings.Contains(c.want, "no signal")
-			if hangs {
-				o.patience = 500 * time.Millisecond
-			}
-			o.make = func(order string, capacity int, compare func(a, b item) int) target {
-				return c.wrap(newQueue(order, capacity, compare))
-			}
-			found := func(d *discrepancy) bool {
-				return slices.ContainsFunc(strings.Split(c.want, "|"), func(want string) bool { return strings.Contains(d.what, want) })
-			}
-			var d *discrepancy
-			for {
-				_, err := soak(context.Background(), o, func(figures) {})
-				require.True(t, errors.As(err, &d), "not found out")
-				// With little patience, a slow goroutine looks like one that hangs.
-				if !hangs || found(d) || o.patience > time.Minute {
-					break
-				}
-				o.patience *= 2
-			}
-			require.True(t, found(d), d.what)
-			require.Contains(t, d.where, c.order)
-			require.NotEmpty(t, d.history)
-			t.Logf("found out in round %d: %s", d.seed, strings.SplitN(d.what, "\n", 2)[0])
+			findOut(t, c.order, c.want, func(order string, capacity int, compare func(a, b item) int) target {
+				return c.wrap(newPlain(order, capacity, compare))
+			})
 		})
 	}
+}
+
+func newPlain(order string, capacity int, compare func(a, b item) int) plainQueue {
+	return newQueue(order, capacity, compare).(plainQueue)
+}
+
+// findOut runs the soak on broken queues until it finds what is wanted.
+func findOut(t *testing.T, order, want string, broken func(order string, capacity int, compare func(a, b item) int) target) {
+	o := options{duration: 5 * time.Minute, round: 10 * time.Millisecond, seed: 1, orders: []string{order}, patience: 30 * time.Second, make: broken}
+	hangs := strings.Contains(want, "hangs") || strings.Contains(want, "goroutines") || strings.Contains(want, "no signal")
+	if hangs {
+		o.patience = 500 * time.Millisecond
+	}
+	found := func(d *discrepancy) bool {
+		return slices.ContainsFunc(strings.Split(want, "|"), func(want string) bool { return strings.Contains(d.what, want) })
+	}
+	var d *discrepancy
+	for {
+		_, err := soak(context.Background(), o, func(figures) {})
+		require.True(t, errors.As(err, &d), "not found out")
+		// With little patience, a slow goroutine looks like one that hangs.
+		if !hangs || found(d) || o.patience > time.Minute {
+			break
+		}
+		o.patience *= 2
+	}
+	require.True(t, found(d), d.what)
+	require.Contains(t, d.where, order)
+	require.NotEmpty(t, d.history)
+	t.Logf("found out in round %d: %s", d.seed, strings.SplitN(d.what, "\n", 2)[0])
 }

@@ -108,18 +108,26 @@ func (l *ledger) left() (id int, n uint64) {
 	return id, n
 }
 
+// A stream is what has an order of its own: the items of a producer and, but for
+// FIFO and LIFO queues, a key.
+type stream struct{ producer, key uint16 }
+
+func streamOf(order string, it item) stream {
+	if order == "fifo" || order == "lifo" {
+		return stream{producer: it.producer}
+	}
+	return stream{it.producer, it.key}
+}
+
 // inOrder returns an error if items that left one after another, while none came
 // in, are not in the order that the queue promises.
 func inOrder(order string, items []item) error {
-	last := map[[2]uint16]item{} // by producer and, in a priority queue, key
+	last := map[stream]item{}
 	for i, it := range items {
-		of := [2]uint16{it.producer}
-		if order == "priority" {
-			of[1] = it.key
-			if i > 0 && compareKeys(items[i-1], it) > 0 {
-				return fmt.Errorf("item %+v left before %+v", items[i-1], it)
-			}
+		if order == "priority" && i > 0 && compareKeys(items[i-1], it) > 0 {
+			return fmt.Errorf("item %+v left before %+v", items[i-1], it)
 		}
+		of := streamOf(order, it)
 		if before, ok := last[of]; ok && (before.seq > it.seq) != (order == "lifo") {
 			return fmt.Errorf("item %+v left before %+v", before, it)
 		}

@@ -1,4 +1,4 @@
-// Soak runs the queue under everything at once, for as long as it is told, and
+// Soak runs the queues under everything at once, for as long as it is told, and
 // accounts for every item: producers, consumers, workers that panic or exit,
 // contexts that end at any time, compare functions that fail, resizes, joins,
 // shutdowns, and a new queue after each of them.
@@ -26,6 +26,7 @@ import (
 	"time"
 
 	"github.com/boundq/queue"
+	"github.com/boundq/queue/keyed"
 )
 
 func main() {
@@ -41,7 +42,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	flags.DurationVar(&options.duration, "duration", time.Minute, "how long to run")
 	flags.Uint64Var(&options.seed, "seed", uint64(rand.Uint32()), "what the first round does; each further one takes the next seed")
 	flags.DurationVar(&options.round, "round", 200*time.Millisecond, "how long a queue lives before it is shut down and a new one made")
-	order := flags.String("order", "all", "fifo, lifo, priority or all")
+	order := flags.String("order", "all", strings.Join(orders, ", ")+" or all")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
 	} else if err != nil {
@@ -82,7 +83,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	return 0
 }
 
-var orders = []string{"fifo", "lifo", "priority"}
+var orders = []string{"fifo", "lifo", "priority", "latest", "fair", "serial"}
 
 func newQueue(order string, capacity int, compare func(a, b item) int) target {
 	switch order {
@@ -90,6 +91,12 @@ func newQueue(order string, capacity int, compare func(a, b item) int) target {
 		return queue.New[item](capacity)
 	case "lifo":
 		return queue.NewLIFO[item](capacity)
+	case "latest":
+		return newLatest()
+	case "fair":
+		return newFair(keyed.NewFair[uint16, item](capacity))
+	case "serial":
+		return newFair(keyed.NewSerial[uint16, item](capacity))
 	default:
 		return queue.NewPriority(capacity, compare)
 	}

@@ -19,9 +19,19 @@ type round struct {
 	seed     uint64
 	order    string
 	where    string // the queue, in words
-	capacity int    // the first one
+	capacity int    // the first one; of a Fair queue, each key's
 	resizes  bool   // whether it changes
 	q        target
+
+	// What q is, or nil.
+	plain    plainQueue
+	keyed    keyedQueue
+	blocking blockingQueue
+	evicting evictingQueue
+
+	// Of a Serial queue.
+	inHand    [keys]atomic.Int32
+	processed [keys][maxProducers]atomic.Uint32 // the last item, by key and producer
 
 	workers []*worker      // all of them
 	movers  sync.WaitGroup // those that put and get
@@ -49,6 +59,8 @@ type round struct {
 	broken chan struct{} // closed when failed is set
 }
 
+const maxProducers = 4
+
 // newRound makes up a round.
 func newRound(o options, seed uint64, random *rand.Rand, l *ledger, t *totals) *round {
 	l.reset()
@@ -56,11 +68,19 @@ func newRound(o options, seed uint64, random *rand.Rand, l *ledger, t *totals) *
 	r.order = o.orders[random.IntN(len(o.orders))]
 	r.capacity = []int{queue.Unbounded, 1, 2, 3, 8, 100}[random.IntN(6)]
 	r.resizes = random.IntN(2) == 0
+	if r.order == "latest" {
+		r.capacity = queue.Unbounded
+	}
 	if r.order == "priority" {
 		r.fails.Store(random.IntN(3) > 0)
 		r.byExiting = random.IntN(2) == 0
 	}
 	r.q = o.make(r.order, r.capacity, r.compare)
+	r.plain, _ = r.q.(plainQueue)
+	r.keyed, _ = r.q.(keyedQueue)
+	r.blocking, _ = r.q.(blockingQueue)
+	r.evicting, _ = r.q.(evictingQueue)
+	r.resizes = r.resizes && r.plain != nil
 
 	add := func(n int, role string, group *sync.WaitGroup, work func(*worker)) {
 		for i := range n {
@@ -69,11 +89,13 @@ func newRound(o options, seed uint64, random *rand.Rand, l *ledger, t *totals) *
 			r.workers = append(r.workers, w)
 		}
 	}
-	producers, consumers := 1+random.IntN(4), random.IntN(3)
+	producers, consumers := 1+random.IntN(maxProducers), random.IntN(3)
 	add(producers, "producer", &r.movers, (*worker).produce)
 	add(consumers, "consumer", &r.movers, (*worker).consume)
 	add(random.IntN(3), "tasks", &r.movers, (*worker).rangeOverTasks)
-	add(random.IntN(3), "batches", &r.movers, (*worker).rangeOverBatches)
+	if r.plain != nil {
+		add(random.IntN(3), "batches", &r.movers, (*worker).rangeOverBatches)
+	}
 	ready := random.IntN(3)
 	if len(r.workers) == producers+consumers {
 		ready = max(ready, 1-consumers) // so that at least one takes items
@@ -266,7 +288,14 @@ func (r *round) dismiss() {
 	}
 	go func() {
 		r.q.Shutdown(true)
-		_ = r.q.TaskDoneN(r.q.Stats().Unfinished)
+		if r.plain != nil {
+			_ = r.plain.TaskDoneN(r.q.Stats().Unfinished)
+			return
+		}
+		for key := range uint16(keys) {
+			for r.keyed.TaskDoneOf(item{key: key}) == nil {
+			}
+		}
 	}()
 }
 
@@ -290,7 +319,7 @@ func (w *worker) writeOff() {
 	if lost == 0 {
 		return // for TaskDoneN(0) would release a Join that should have been released before
 	}
-	if err := w.q.TaskDoneN(int(lost)); err != nil {
+	if err := w.plain.TaskDoneN(int(lost)); err != nil {
 		w.fail("TaskDoneN(%d): %v", lost, err)
 	}
 	w.done.Add(lost)

@@ -13,30 +13,46 @@ import (
 )
 
 // A target is what is put to the test: a queue, or one that is broken on purpose.
+// It is a plainQueue or a keyedQueue.
 type target interface {
-	Put(ctx context.Context, item item) error
 	Get(ctx context.Context) (item, error)
-	TryPut(item item) error
 	TryGet() (item, error)
+	Ready() <-chan struct{}
+	Tasks(ctx context.Context) iter.Seq[item]
+	Join(ctx context.Context) error
+	Shutdown(immediate bool) (drained []item)
+	Len() int
+	Stats() queue.Stats
+	String() string
+}
+
+// A blockingQueue can be full.
+type blockingQueue interface {
+	Put(ctx context.Context, item item) error
+	TryPut(item item) error
+}
+
+// An evictingQueue always has room.
+type evictingQueue interface {
 	ForcePut(item item) (evicted item, ok bool, err error)
+}
+
+// A plainQueue is one of package queue.
+type plainQueue interface {
+	target
+	blockingQueue
+	evictingQueue
 	Peek() (item, error)
 	PutBatch(ctx context.Context, items []item) (n int, err error)
 	GetBatch(ctx context.Context, dst []item) (n int, err error)
 	TryPutBatch(items []item) (n int, err error)
 	TryGetBatch(dst []item) (n int, err error)
 	Requeue(item item) error
-	Ready() <-chan struct{}
-	Tasks(ctx context.Context) iter.Seq[item]
 	Batches(ctx context.Context, size int, linger time.Duration) iter.Seq[[]item]
 	TaskDone() error
 	TaskDoneN(n int) error
-	Join(ctx context.Context) error
-	Shutdown(immediate bool) (drained []item)
 	Resize(capacity int)
-	Len() int
 	Cap() int
-	Stats() queue.Stats
-	String() string
 }
 
 type options struct {
@@ -82,7 +98,7 @@ func (f figures) String() string {
 }
 
 func (f figures) summary() string {
-	return fmt.Sprintf("%d calls; items: %d put, %d requeued, %d received, %d evicted, %d drained, %d lost with a goroutine that compare ended; "+
+	return fmt.Sprintf("%d calls; items: %d put, %d requeued, %d received, %d evicted or replaced, %d drained, %d lost with a goroutine that compare ended; "+
 		"calls: %d refused, %d cancelled; %d batches of loops, %d signals of Ready, %d contexts that failed; %d panics, %d exits, %d joins, %d resizes",
 		f.calls.Load(), f.put.Load(), f.requeued.Load(), f.received.Load(), f.evicted.Load(), f.drained.Load(), f.lost.Load(),
 		f.refused.Load(), f.cancelled.Load(), f.batches.Load(), f.signals.Load(), f.contextFaults.Load(),

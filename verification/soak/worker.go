@@ -26,7 +26,7 @@ type worker struct {
 
 	cancel atomic.Pointer[context.CancelFunc] // ends its present call's context
 	seq    uint32                             // items it made
-	last   map[uint16]uint32                  // of a FIFO queue: by producer, the last item that it saw leave
+	last   map[stream]uint32                  // of a FIFO or keyed queue: the last item that it saw leave
 	inBody bool                               // of a loop over Tasks or Batches
 
 	faulted bool // its call's context panicked or ended the goroutine
@@ -218,7 +218,7 @@ func (w *worker) items(n int) (items []item, ok bool) {
 	}
 	for i := range uint32(n) {
 		w.seq++
-		items = append(items, item{id: last - uint32(n) + i, producer: w.producer, key: uint16(w.random.IntN(8)), seq: w.seq})
+		items = append(items, item{id: last - uint32(n) + i, producer: w.producer, key: uint16(w.random.IntN(keys)), seq: w.seq})
 	}
 	return items, true
 }
@@ -258,6 +258,13 @@ func one(err error) (int, error) {
 func (w *worker) produce() {
 	for !w.quit.Load() && w.failed.Load() == nil {
 		kind, n := w.random.IntN(12), 1
+		switch {
+		case w.plain != nil:
+		case w.blocking != nil:
+			kind = 2 + w.random.IntN(7)
+		default:
+			kind = 9
+		}
 		if kind < 2 || kind > 10 {
 			n = 2 + w.random.IntN(4)
 		}
@@ -275,23 +282,23 @@ func (w *worker) produce() {
 		var err error
 		switch {
 		case kind < 2:
-			_, err = w.wait("PutBatch", id, func(ctx context.Context) (int, error) { return w.q.PutBatch(ctx, items) }, tell)
+			_, err = w.wait("PutBatch", id, func(ctx context.Context) (int, error) { return w.plain.PutBatch(ctx, items) }, tell)
 		case kind < 7:
-			_, err = w.wait("Put", id, func(ctx context.Context) (int, error) { return one(w.q.Put(ctx, items[0])) }, tell)
+			_, err = w.wait("Put", id, func(ctx context.Context) (int, error) { return one(w.blocking.Put(ctx, items[0])) }, tell)
 		case kind < 9:
-			_, err = w.call("TryPut", id, func() (int, error) { return one(w.q.TryPut(items[0])) }, tell)
+			_, err = w.call("TryPut", id, func() (int, error) { return one(w.blocking.TryPut(items[0])) }, tell)
 			if err == queue.ErrFull {
 				w.refuse("TryPut", 1)
 			}
 		case kind == 11:
-			n, err = w.call("TryPutBatch", id, func() (int, error) { return w.q.TryPutBatch(items) }, tell)
+			n, err = w.call("TryPutBatch", id, func() (int, error) { return w.plain.TryPutBatch(items) }, tell)
 			if err == queue.ErrFull {
 				w.refuse("TryPutBatch", len(items)-n)
 			}
 		default:
 			var evicted []item
 			_, err = w.call("ForcePut", id, func() (int, error) {
-				it, ok, err := w.q.ForcePut(items[0])
+				it, ok, err := w.evicting.ForcePut(items[0])
 				if ok {
 					evicted = append(evicted, it)
 				}
@@ -304,7 +311,7 @@ func (w *worker) produce() {
 				// What is oldest now must not be older than what was evicted.
 				if n, _ := w.tryGet(evicted[:1]); n == 1 {
 					w.get(evicted)
-					w.markDone(1)
+					w.markDone(evicted)
 				}
 			}
 		}
@@ -332,7 +339,7 @@ func (w *worker) refuse(call string, n int) {
 
 // requeue requeues an item now and then. The worker has one that is not done.
 func (w *worker) requeue() {
-	if w.random.IntN(50) > 0 {
+	if w.plain == nil || w.random.IntN(50) > 0 {
 		return
 	}
 	items, ok := w.items(1)
@@ -341,7 +348,7 @@ func (w *worker) requeue() {
 	}
 	late := w.isDrained.Load()
 	w.requeues.Add(1)
-	_, err := w.call("Requeue", int(items[0].id), func() (int, error) { return one(w.q.Requeue(items[0])) }, func(n int, err error) {
+	_, err := w.call("Requeue", int(items[0].id), func() (int, error) { return one(w.plain.Requeue(items[0])) }, func(n int, err error) {
 		if w.told(items, n, err); late && n > 0 {
 			w.fail("item %+v was requeued, though the queue had been drained before", items[0])
 		}
@@ -363,17 +370,18 @@ func (w *worker) requeue() {
 func (w *worker) leave(items []item) {
 	for _, it := range items {
 		w.check(w.end(it))
-		if w.order != "fifo" {
+		if w.order != "fifo" && w.keyed == nil {
 			continue
 		}
-		// Each goroutine that takes items from a FIFO queue sees those of each producer in order.
+		// Each goroutine that takes items from a FIFO queue, or one of a keyed queue, sees those of each producer in order.
 		if w.last == nil {
-			w.last = map[uint16]uint32{}
+			w.last = map[stream]uint32{}
 		}
-		if w.last[it.producer] >= it.seq {
-			w.fail("item %+v left after the producer's item %d", it, w.last[it.producer])
+		of := streamOf(w.order, it)
+		if w.last[of] >= it.seq {
+			w.fail("item %+v left after the producer's item %d", it, w.last[of])
 		}
-		w.last[it.producer] = it.seq
+		w.last[of] = it.seq
 	}
 }
 
@@ -381,11 +389,17 @@ func (w *worker) leave(items []item) {
 func (w *worker) leaveTogether(items []item) {
 	w.leave(items)
 	w.check(inOrder(w.order, items))
+	if w.order == "latest" {
+		w.check(inTurns(w.order, items))
+	}
 }
 
 // get notes that items were received.
 func (w *worker) get(items []item) {
 	w.leave(items)
+	for _, it := range items {
+		w.grasp(it)
+	}
 	w.received.Add(uint64(len(items)))
 	w.totals.received.Add(uint64(len(items)))
 }
@@ -398,7 +412,7 @@ func (w *worker) tryGet(dst []item) (int, error) {
 	}
 	n, err := w.call(name, len(dst), func() (n int, err error) {
 		if len(dst) > 1 {
-			return w.q.TryGetBatch(dst)
+			return w.plain.TryGetBatch(dst)
 		}
 		dst[0], err = w.q.TryGet()
 		return one(err)
@@ -446,9 +460,9 @@ func (w *worker) consume() {
 		var n int
 		var err error
 		switch kind := w.random.IntN(10); {
-		case kind < 2:
+		case kind < 2 && w.plain != nil:
 			room = 1 + w.random.IntN(len(dst))
-			n, err = w.wait("GetBatch", room, func(ctx context.Context) (int, error) { return w.q.GetBatch(ctx, dst[:room]) }, lost)
+			n, err = w.wait("GetBatch", room, func(ctx context.Context) (int, error) { return w.plain.GetBatch(ctx, dst[:room]) }, lost)
 			if n < 0 || n > room || (n > 0) != (err == nil) {
 				w.fail("GetBatch for %d items returned %d, %v", room, n, err)
 				return
@@ -460,7 +474,7 @@ func (w *worker) consume() {
 			}, lost)
 		default:
 			room = 1
-			if kind > 8 {
+			if kind > 8 && w.plain != nil {
 				room = 2 + w.random.IntN(len(dst)-1)
 			}
 			n, err = w.tryGet(dst[:room])
@@ -473,25 +487,31 @@ func (w *worker) consume() {
 		}
 		w.get(dst[:n])
 		w.check(inOrder(w.order, dst[:n]))
-		w.processAndMark(n)
+		w.processAndMark(dst[:n])
 	}
 }
 
-// processAndMark is what a worker does with the n items that it received.
-func (w *worker) processAndMark(n int) {
-	defer w.markDone(n) // though compare ends the goroutine in Requeue
+// processAndMark is what a worker does with the items that it received.
+func (w *worker) processAndMark(items []item) {
+	defer w.markDone(items) // though compare ends the goroutine in Requeue
 	if w.random.IntN(200) == 0 {
 		w.hold()
 	}
 	w.requeue()
 }
 
-func (w *worker) markDone(n int) {
+func (w *worker) markDone(items []item) {
+	w.release(items)
+	n := len(items)
 	_, err := w.call("TaskDoneN", n, func() (int, error) {
-		if n == 1 {
-			return n, w.q.TaskDone()
+		switch {
+		case w.keyed != nil:
+			return n, w.keyed.TaskDoneOf(items[0])
+		case n == 1:
+			return n, w.plain.TaskDone()
+		default:
+			return n, w.plain.TaskDoneN(n)
 		}
-		return n, w.q.TaskDoneN(n)
 	}, func(int, error) {})
 	if err != nil {
 		w.fail("%d items that were received can't be marked done: %v", n, err)
@@ -521,7 +541,7 @@ func (w *worker) rangeOverBatches() {
 		size = 1 << 40
 	}
 	w.loop("Batches", size, func(ctx context.Context, body func(items []item) bool) {
-		for items := range w.q.Batches(ctx, size, linger) {
+		for items := range w.plain.Batches(ctx, size, linger) {
 			if n := len(items); n < 1 || n > size {
 				w.fail("Batches yielded a batch of %d items, of size %d", n, size)
 			}
@@ -555,6 +575,7 @@ func (w *worker) loop(name string, size int, each func(ctx context.Context, body
 					w.fail("%s yielded %+v, though its context had ended before: %v", name, items, before)
 				}
 				w.get(items)
+				defer w.release(items)
 				w.done.Add(uint64(len(items))) // in whichever way the body ends
 				w.requeue()
 				switch w.random.IntN(400) {
@@ -614,13 +635,17 @@ func (w *worker) receive() {
 		}, func(int, error) {})
 		if closed {
 			w.checkEnding("Ready")
+			if w.order == "serial" { // whose TryGet does not tell whether more will come
+				w.consume()
+				return
+			}
 		}
 		if !signal && !closed {
 			continue
 		}
 		w.totals.signals.Add(1)
 		room := 1
-		if w.random.IntN(2) == 0 {
+		if w.plain != nil && w.random.IntN(2) == 0 {
 			room = 2 + w.random.IntN(len(dst)-1)
 		}
 		n, err := w.tryGet(dst[:room])
@@ -633,7 +658,7 @@ func (w *worker) receive() {
 		if n > 0 {
 			w.get(dst[:n])
 			w.check(inOrder(w.order, dst[:n]))
-			w.processAndMark(n)
+			w.processAndMark(dst[:n])
 		}
 	}
 }
@@ -657,7 +682,7 @@ func (w *worker) resize() {
 			capacity = w.capacity
 		}
 		_, _ = w.call("Resize", capacity, func() (int, error) {
-			w.q.Resize(capacity)
+			w.plain.Resize(capacity)
 			return 0, nil
 		}, func(int, error) {})
 		w.totals.resizes.Add(1)
@@ -736,7 +761,10 @@ func (w *worker) shutdown(immediate bool) {
 func (w *worker) drainAlone() {
 	var all []item
 	for w.failed.Load() == nil {
-		first, _ := w.q.Peek()
+		var first item
+		if w.plain != nil {
+			first, _ = w.plain.Peek()
+		}
 		it, err := w.q.Get(context.Background())
 		if err == queue.ErrShutdown {
 			break
@@ -744,14 +772,17 @@ func (w *worker) drainAlone() {
 		if err != nil {
 			w.fail("Get returned %v", err)
 		}
-		if first != it {
+		if w.plain != nil && first != it {
 			w.fail("Peek returned %+v, and Get then %+v", first, it)
 		}
 		w.get([]item{it})
-		w.markDone(1)
+		w.markDone([]item{it})
 		all = append(all, it)
 	}
 	w.check(inOrder(w.order, all))
+	if w.keyed != nil {
+		w.check(inTurns(w.order, all))
+	}
 }
 
 // monitor looks at the queue until the round is over.
@@ -761,24 +792,31 @@ func (w *worker) monitor() {
 		s := w.q.Stats()
 		w.checkStats(s, before)
 		before = s
-		switch it, err := w.q.Peek(); err {
-		case nil:
-			w.peek(it)
-		case queue.ErrEmpty:
-		case queue.ErrShutdown:
-			w.checkEnding("Peek")
-		default:
-			w.fail("Peek returned %v", err)
+		if w.plain != nil {
+			w.look()
 		}
 		if n := w.q.Len(); n < 0 {
 			w.fail("Len is %d", n)
 		}
-		if !w.resizes && w.q.Cap() != w.capacity {
-			w.fail("Cap is %d", w.q.Cap())
-		}
 		_ = w.q.String()
 		w.totals.calls.Add(4)
 		w.pause(100)
+	}
+}
+
+// look looks at what only a plain queue has.
+func (w *worker) look() {
+	switch it, err := w.plain.Peek(); err {
+	case nil:
+		w.peek(it)
+	case queue.ErrEmpty:
+	case queue.ErrShutdown:
+		w.checkEnding("Peek")
+	default:
+		w.fail("Peek returned %v", err)
+	}
+	if !w.resizes && w.plain.Cap() != w.capacity {
+		w.fail("Cap is %d", w.plain.Cap())
 	}
 }
 
@@ -789,16 +827,25 @@ func (w *worker) peek(it item) {
 		return
 	}
 	if w.last == nil {
-		w.last = map[uint16]uint32{}
+		w.last = map[stream]uint32{}
 	}
-	if w.last[it.producer] > it.seq {
-		w.fail("item %+v was at the head of the queue after the producer's item %d", it, w.last[it.producer])
+	of := streamOf(w.order, it)
+	if w.last[of] > it.seq {
+		w.fail("item %+v was at the head of the queue after the producer's item %d", it, w.last[of])
 	}
-	w.last[it.producer] = it.seq
+	w.last[of] = it.seq
 }
 
 // checkStats checks what holds of the figures at any moment.
 func (w *worker) checkStats(s, before queue.Stats) {
+	capacity, full, longest := w.capacity, s.Cap, w.capacity
+	if w.keyed != nil {
+		capacity, full, longest = 0, w.capacity, keys*w.capacity
+	}
+	if w.order == "latest" {
+		longest = keys
+	}
+	canTake := s.Len > 0 && w.order != "serial" // where all that is queued may be behind items in hand
 	for _, c := range []struct {
 		holds bool
 		what  string
@@ -807,9 +854,9 @@ func (w *worker) checkStats(s, before queue.Stats) {
 		{uint64(s.Unfinished) == s.Put-s.Done-s.Dropped, "Unfinished == Put - Done - Dropped"},
 		{s.Drained <= s.Dropped, "Drained <= Dropped"},
 		{0 <= s.Len && s.Len <= s.MaxLen && s.Cap >= 0, "0 <= Len <= MaxLen, 0 <= Cap"},
-		{w.resizes || s.Cap == w.capacity && (s.Cap == 0 || s.MaxLen <= s.Cap+int(w.requeues.Load())), "MaxLen <= Cap, but for requeued items"},
-		{s.PutWaiting == 0 || s.Cap > 0 && s.Len >= s.Cap && !s.Shutdown, "PutWaiting > 0 only if full and not shut down"},
-		{s.GetWaiting == 0 || s.Len == 0 && !s.Shutdown, "GetWaiting > 0 only if empty and not shut down"},
+		{w.resizes || s.Cap == capacity && (longest == 0 || s.MaxLen <= longest+int(w.requeues.Load())), "MaxLen <= the capacity, over all keys, but for requeued items"},
+		{s.PutWaiting == 0 || full > 0 && s.Len >= full && !s.Shutdown, "PutWaiting > 0 only if full and not shut down"},
+		{s.GetWaiting == 0 || !canTake && (s.Len > 0 || !s.Shutdown), "GetWaiting > 0 only if there is nothing to take, and there will be"},
 		{s.PutWaiting >= 0 && s.GetWaiting >= 0 && s.PutWaiting+s.GetWaiting <= len(w.workers), "no more are blocked than there are"},
 		{s.Put >= before.Put && s.Got >= before.Got && s.Done >= before.Done && s.Dropped >= before.Dropped &&
 			s.Drained >= before.Drained && s.Rejected >= before.Rejected && s.PutBlocked >= before.PutBlocked && s.GetBlocked >= before.GetBlocked &&
