@@ -85,7 +85,7 @@ func run(ctx context.Context, out io.Writer, short bool, only int, described *re
 		all.Go(func() {
 			for t := range queue {
 				began := time.Now()
-				t.result, t.err = t.try(ctx, root, 5*time.Second+5*usual[t.test])
+				t.result, t.err = t.try(ctx, root, 5*time.Second+5*usual[t.dir()][t.test])
 				t.took = time.Since(began)
 				close(t.over)
 			}
@@ -128,14 +128,28 @@ func report(out io.Writer, trials []*trial) error {
 var ended = regexp.MustCompile(`(?m)^--- PASS: (\w+) \(([0-9.]+)s\)$`)
 
 // passing runs the tests of all trials on the code as it is, on which they must
-// pass, and returns how long each took.
-func passing(ctx context.Context, root string, trials []*trial) (map[string]time.Duration, error) {
-	var names []string
+// pass, and returns how long each took, by the directory of its package and its
+// name.
+func passing(ctx context.Context, root string, trials []*trial) (map[string]map[string]time.Duration, error) {
+	tests := make(map[string][]string)
 	for _, t := range trials {
-		names = append(names, t.test)
+		tests[t.dir()] = append(tests[t.dir()], t.test)
 	}
+	usual := make(map[string]map[string]time.Duration)
+	for dir, names := range tests {
+		var err error
+		if usual[dir], err = pass(ctx, filepath.Join(root, dir), names); err != nil {
+			return nil, err
+		}
+	}
+	return usual, nil
+}
+
+// pass runs tests of the package in a directory, which must pass, and returns
+// how long each took.
+func pass(ctx context.Context, dir string, names []string) (map[string]time.Duration, error) {
 	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-v", "-run", "^("+strings.Join(names, "|")+")$", ".")
-	cmd.Dir = root
+	cmd.Dir = dir
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("the tests fail without any fault: %w\n%s", err, output)
@@ -173,12 +187,12 @@ func (t *trial) try(ctx context.Context, root string, limit time.Duration) (stri
 	}
 	program := filepath.Join(dir, "queue.test")
 	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", program, ".")
-	cmd.Dir = root
+	cmd.Dir = filepath.Join(root, t.dir())
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("the fault does not compile: %w\n%s", err, output)
 	}
 	cmd = exec.CommandContext(ctx, program, "-test.run", "^"+t.test+"$", "-test.failfast", "-test.timeout", limit.String())
-	cmd.Dir = root
+	cmd.Dir = filepath.Join(root, t.dir())
 	output, err := cmd.CombinedOutput()
 	switch text := string(output); {
 	case err == nil:
