@@ -1,4 +1,4 @@
-// Command faults shows that the queue's tests notice the faults for which other
+// Command faults shows that the queues' tests notice the faults for which other
 // queues are known. It builds each fault of a table into the code, runs the test
 // of its class, and expects it to fail.
 //
@@ -197,7 +197,7 @@ func (t *trial) try(ctx context.Context, root string, limit time.Duration) (stri
 	switch text := string(output); {
 	case err == nil:
 		return "", fmt.Errorf("the test passes")
-	case strings.Contains(text, "panic: test timed out"), strings.Contains(text, "panic: somebody hangs"):
+	case strings.Contains(text, "panic: test timed out"), strings.Contains(text, "panic: somebody hangs"), strings.Contains(text, "panic: keyed: a call hangs"):
 		return "hangs", nil
 	case strings.Contains(text, "deadlock"):
 		return "deadlocks", nil
