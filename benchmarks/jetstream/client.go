@@ -96,7 +96,7 @@ func decode(msg jetstream.Msg) error {
 }
 
 func clientSolo(ctx context.Context, d *deployment, items int) (time.Duration, error) {
-	return withQueue(ctx, d, items, func(_ *natsqueue.Queue[string], name string) (time.Duration, error) {
+	return withQueue(ctx, d, plenty(items), func(_ *natsqueue.Queue[string], name string) (time.Duration, error) {
 		consumer, err := d.js.Consumer(ctx, name, "workers")
 		if err != nil {
 			return 0, err
@@ -119,7 +119,7 @@ func clientSolo(ctx context.Context, d *deployment, items int) (time.Duration, e
 }
 
 func clientPut(ctx context.Context, d *deployment, items int) (time.Duration, error) {
-	return withQueue(ctx, d, items, func(_ *natsqueue.Queue[string], name string) (time.Duration, error) {
+	return withQueue(ctx, d, plenty(items), func(_ *natsqueue.Queue[string], name string) (time.Duration, error) {
 		begin := time.Now()
 		err := together(many, items, func() error { return publish(ctx, d.js, name) })
 		return time.Since(begin), err
@@ -127,7 +127,7 @@ func clientPut(ctx context.Context, d *deployment, items int) (time.Duration, er
 }
 
 func clientBatches(ctx context.Context, d *deployment, items int) (time.Duration, error) {
-	return withQueue(ctx, d, items, func(_ *natsqueue.Queue[string], name string) (time.Duration, error) {
+	return withQueue(ctx, d, plenty(items), func(_ *natsqueue.Queue[string], name string) (time.Duration, error) {
 		begin := time.Now()
 		for range items / batch {
 			if err := publishBatch(ctx, d.js, name, batch); err != nil {
@@ -142,7 +142,7 @@ func clientBatches(ctx context.Context, d *deployment, items int) (time.Duration
 // goroutines, each of which has up to unconfirmed acknowledgements under way.
 func clientTake(workers, unconfirmed int) measurement {
 	return func(ctx context.Context, d *deployment, items int) (time.Duration, error) {
-		return withQueue(ctx, d, items, func(_ *natsqueue.Queue[string], name string) (time.Duration, error) {
+		return withQueue(ctx, d, plenty(items), func(_ *natsqueue.Queue[string], name string) (time.Duration, error) {
 			if err := fill(ctx, d.js, name, items); err != nil {
 				return 0, err
 			}

@@ -26,8 +26,12 @@ func withQueue(ctx context.Context, d *deployment, capacity int, measure func(q 
 	return elapsed, errors.Join(err, q.Close(), d.js.DeleteStream(ctx, name), d.js.DeleteStream(ctx, name+"_dead"))
 }
 
+// plenty is the capacity of a queue that is not to be full: a replicated stream may
+// refuse the last messages below its limit while others are under way.
+func plenty(items int) int { return 2 * items }
+
 func queueSolo(ctx context.Context, d *deployment, items int) (time.Duration, error) {
-	return withQueue(ctx, d, items, func(q *natsqueue.Queue[string], _ string) (time.Duration, error) {
+	return withQueue(ctx, d, plenty(items), func(q *natsqueue.Queue[string], _ string) (time.Duration, error) {
 		begin := time.Now()
 		for range items {
 			if err := q.Put(ctx, item); err != nil {
@@ -63,7 +67,7 @@ func localSolo(ctx context.Context, _ *deployment, items int) (time.Duration, er
 }
 
 func queuePut(ctx context.Context, d *deployment, items int) (time.Duration, error) {
-	return withQueue(ctx, d, items, func(q *natsqueue.Queue[string], _ string) (time.Duration, error) {
+	return withQueue(ctx, d, plenty(items), func(q *natsqueue.Queue[string], _ string) (time.Duration, error) {
 		begin := time.Now()
 		err := together(many, items, func() error { return q.Put(ctx, item) })
 		return time.Since(begin), err
@@ -78,7 +82,7 @@ func localPut(ctx context.Context, _ *deployment, items int) (time.Duration, err
 }
 
 func queueBatches(ctx context.Context, d *deployment, items int) (time.Duration, error) {
-	return withQueue(ctx, d, items, func(q *natsqueue.Queue[string], _ string) (time.Duration, error) {
+	return withQueue(ctx, d, plenty(items), func(q *natsqueue.Queue[string], _ string) (time.Duration, error) {
 		put := func(ctx context.Context, batch []string) (int, error) { return q.PutBatch(ctx, batch) }
 		return putBatches(ctx, put, items)
 	})
@@ -101,7 +105,7 @@ func putBatches(ctx context.Context, put func(context.Context, []string) (int, e
 
 func queueTasks(workers int) measurement {
 	return func(ctx context.Context, d *deployment, items int) (time.Duration, error) {
-		return withQueue(ctx, d, items, func(q *natsqueue.Queue[string], name string) (time.Duration, error) {
+		return withQueue(ctx, d, plenty(items), func(q *natsqueue.Queue[string], name string) (time.Duration, error) {
 			if err := fill(ctx, d.js, name, items); err != nil {
 				return 0, err
 			}
