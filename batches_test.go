@@ -2,6 +2,7 @@ package queue_test
 
 import (
 	"context"
+	"math"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -42,7 +43,7 @@ func collect(ctx context.Context, q *queue.Queue[int], size int, linger time.Dur
 
 func TestBatchesYieldsQueuedItemsInOrderInBatchesOfTheSize(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
-		for _, size := range []int{1, 3, 7, 8, 1 << 40} {
+		for _, size := range []int{1, 3, 7, 8, math.MaxInt} {
 			q := o.filled(t, 10, 7)
 			q.Shutdown(false)
 			var got []int
