@@ -422,7 +422,7 @@ func (q *Queue[T]) watch() {
 }
 
 // flush waits until the server has read the requests that were sent, and ends
-// the intake if it refused one for want of a permission.
+// the intake if it refused one because a permission is missing.
 func (q *Queue[T]) flush(before error) {
 	ctx, cancel := context.WithTimeout(q.link.life, attemptTime)
 	defer cancel()

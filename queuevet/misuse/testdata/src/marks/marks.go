@@ -162,7 +162,7 @@ func closures(ctx context.Context, q *queue.Queue[int]) {
 	finish()
 }
 
-// Whoever takes an item, marks it.
+// The code that takes an item marks it.
 func taken(ctx context.Context, q *queue.Queue[int]) {
 	for n := range q.Tasks(ctx) {
 		use(n)
