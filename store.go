@@ -11,8 +11,9 @@ import (
 // unbounded.
 const maxKeep = 1 << 16
 
-// A store holds the queued items. It knows the order in which they leave, and
-// nothing else does.
+// A store holds the queued items, in the order in which they leave. Queue looks
+// at its fields only where a call would cost too much: in addUnlock, takeUnlock
+// and storeAll.
 //
 // If compare panics or ends its goroutine, the method that called it changes
 // nothing, and calls unlock on its way out.

@@ -38,7 +38,7 @@ func stressRounds(n int) int {
 func within(limit time.Duration, f func()) {
 	watchdog := time.AfterFunc(limit, func() {
 		debug.SetTraceback("all")
-		panic("somebody hangs")
+		panic("a call hangs")
 	})
 	defer watchdog.Stop()
 	f()

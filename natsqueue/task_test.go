@@ -302,7 +302,7 @@ func TestADeadLetterDoesNotTellTheServerWhatItsMessageDid(t *testing.T) {
 	name := newName(t)
 	js := connect(t, shared.ClientURL())
 	q := open(t, name)
-	msg := &nats.Msg{Subject: "natsqueue." + name + ".0", Data: []byte("{"), Header: nats.Header{"Sender": {"somebody"}}}
+	msg := &nats.Msg{Subject: "natsqueue." + name + ".0", Data: []byte("{"), Header: nats.Header{"Sender": {"billing"}}}
 	_, err := js.PublishMsg(soon(t), msg, jetstream.WithExpectStream(name), jetstream.WithExpectLastSequence(0))
 	require.NoError(t, err)
 	require.NoError(t, q.Shutdown(soon(t), false))
@@ -310,7 +310,7 @@ func TestADeadLetterDoesNotTellTheServerWhatItsMessageDid(t *testing.T) {
 	require.ErrorIs(t, err, queue.ErrShutdown)
 	letters := deadLetters(t, name)
 	require.Len(t, letters, 1)
-	require.Equal(t, "somebody", letters[0].Header.Get("Sender"))
+	require.Equal(t, "billing", letters[0].Header.Get("Sender"))
 }
 
 func TestADeadLetterThatIsPutBackAndRejectedAgainHasTheNewReason(t *testing.T) {

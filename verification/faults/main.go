@@ -197,7 +197,7 @@ func (t *trial) try(ctx context.Context, root string, limit time.Duration) (stri
 	switch text := string(output); {
 	case err == nil:
 		return "", fmt.Errorf("the test passes")
-	case strings.Contains(text, "panic: test timed out"), strings.Contains(text, "panic: somebody hangs"), strings.Contains(text, "panic: keyed: a call hangs"):
+	case strings.Contains(text, "panic: test timed out"), strings.Contains(text, "panic: a call hangs"), strings.Contains(text, "panic: keyed: a call hangs"):
 		return "hangs", nil
 	case strings.Contains(text, "deadlock"):
 		return "deadlocks", nil
