@@ -26,7 +26,8 @@
 //   - A turn of Batches is a step that marks the last batch done, one for each
 //     item that it takes, and one that ends it early. From its first item until it
 //     ends, nothing but this turn takes items, and nothing runs while there are
-//     items that it has room for, blocked Puts that it lets in excepted. What ends
+//     items that it has room for, blocked Puts that it lets in excepted, and a Join
+//     if the mark took the unfinished count to zero. What ends
 //     it early is a context, a shutdown, or a tick of the clock, which advances
 //     when the recorder says so and no sooner; when the clock has advanced and all
 //     is at rest, no turn may still hold items.
@@ -279,8 +280,9 @@ func (s state) apart(in Input, out Output) bool {
 		return false
 	}
 	letIn := (in.Op == Put || in.Op == PutBatch) && !s.full()
+	marked := in.Op == Join && s.taken == 0
 	taking := s.turn != 0 && s.items != ""
-	return !taking || ownTake || ownItem || letIn
+	return !taking || ownTake || ownItem || letIn || marked
 }
 
 func (s state) puts(order Order, in Input, out Output) (state, bool) {

@@ -640,6 +640,30 @@ func TestWrongQueuesAreNotLinearizable(t *testing.T) {
 	}
 }
 
+// The early TaskDone makes the second turn's mark take the unfinished count to
+// zero; the turn then frees the slot for item 3, and takes that too.
+func TestAJoinReturnsBetweenTheMarkOfATurnAndTheItemsThatItLetsIn(t *testing.T) {
+	at := func(client int, call, end int64, in Input, out Output) porcupine.Operation {
+		return porcupine.Operation{ClientId: client, Call: call, Return: end, Input: in, Output: out}
+	}
+	history := func(joined int64) []porcupine.Operation {
+		return []porcupine.Operation{
+			at(0, 1, 2, Input{Op: Put, Item: 1}, Output{}),
+			at(1, 3, 4, Input{Op: Take, Batch: 1, N: 1, Last: true}, Output{Items: "\x01"}),
+			at(0, 5, 16, Input{Op: PutBatch, Batch: 1, Item: 2}, Output{}),
+			at(0, 5, 16, Input{Op: PutBatch, Batch: 1, Index: 1, Item: 3, Last: true}, Output{}),
+			at(3, 5, 6, Input{Op: Len}, Output{N: 1}),
+			at(3, 7, 8, Input{Op: TaskDone, N: 1}, Output{}),
+			at(1, 11, 12, Input{Op: Mark, Batch: 2, N: 1}, Output{}),
+			at(1, 13, 14, Input{Op: Take, Batch: 2, N: 2}, Output{Items: "\x02"}),
+			at(1, 13, 14, Input{Op: Take, Batch: 2, Index: 1, N: 2, Last: true}, Output{Items: "\x03"}),
+			at(2, joined, joined+8, Input{Op: Join}, Output{}),
+		}
+	}
+	require.True(t, porcupine.CheckOperations(Model(FIFO, 1), history(10)))
+	require.False(t, porcupine.CheckOperations(Model(FIFO, 1), history(17)), "after the turn, item 3 is unfinished")
+}
+
 func TestAHistoryThatIsNotLinearizableIsDrawn(t *testing.T) {
 	t.Setenv("QUEUE_PICTURES", t.TempDir()+"/pictures")
 	model := Model(FIFO, 1)
