@@ -42,9 +42,12 @@ func (q *Queue[T]) PutBatch(ctx context.Context, items []T) (n int, err error) {
 		q.unlock()
 		return 0, ErrShutdown
 	}
-	n = q.addAll(items)
-	if n == len(items) {
-		q.lot.Unlock()
+	if n = q.addAll(items); n == len(items) {
+		if q.lot.Pending() {
+			q.lot.Unlock()
+		} else {
+			q.unlock()
+		}
 		return n, nil
 	}
 	q.putBlocked++
@@ -288,7 +291,11 @@ func (q *Queue[T]) takeAllUnlock(dst []T) int {
 	if q.ready.C != nil {
 		q.signal()
 	}
-	q.lot.Unlock()
+	if q.lot.Pending() {
+		q.lot.Unlock()
+	} else {
+		q.unlock()
+	}
 	return n
 }
 
