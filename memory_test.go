@@ -160,32 +160,36 @@ func TestAnItemHandedToAParkedCallIsNotKeptAlive(t *testing.T) {
 }
 
 func TestAnItemOfAParkedPutOverWhichCompareFailedIsNotKeptAlive(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		fails := false
-		q := queue.NewPriority(2, func(a, b *payload) int {
-			if fails {
-				panic("compare failed")
-			}
-			return int(a[0]) - int(b[0])
+	for name, fail := range map[string]func(){"panic": func() { panic("compare failed") }, "Goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fails := false
+				q := queue.NewPriority(2, func(a, b *payload) int {
+					if fails {
+						fail()
+					}
+					return int(a[0]) - int(b[0])
+				})
+				for range 3 { // the last is an exchange, after which a heap may hold an item in hand
+					_, _, _ = q.ForcePut(&payload{})
+				}
+				items, pointers := payloads(1)
+				go func() {
+					defer func() { _ = recover() }()
+					_ = q.Put(background, items[0])
+				}()
+				synctest.Wait()
+				fails = true
+				go q.Resize(3) // lets the parked Put in
+				synctest.Wait()
+				fails = false
+				require.Equal(t, 2, q.Len())
+				clear(items)
+				requireCollected(t, pointers)
+				runtime.KeepAlive(q)
+			})
 		})
-		for range 3 { // the last is an exchange, after which a heap may hold an item in hand
-			_, _, _ = q.ForcePut(&payload{})
-		}
-		items, pointers := payloads(1)
-		go func() {
-			defer func() { _ = recover() }()
-			_ = q.Put(background, items[0])
-		}()
-		synctest.Wait()
-		fails = true
-		q.Resize(3) // lets the parked Put in
-		fails = false
-		synctest.Wait()
-		require.Equal(t, 2, q.Len())
-		clear(items)
-		requireCollected(t, pointers)
-		runtime.KeepAlive(q)
-	})
+	}
 }
 
 // heapInUse returns how many bytes of objects are alive.

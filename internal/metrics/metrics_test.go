@@ -46,6 +46,15 @@ func TestHelpIsASentenceAndUnitsAreKnown(t *testing.T) {
 	}
 }
 
+func TestIsNilKnowsANilOfEveryKindThatHasOne(t *testing.T) {
+	for _, v := range []any{nil, (*int)(nil), map[int]int(nil), []int(nil), (chan int)(nil), (func())(nil)} {
+		require.True(t, metrics.IsNil(v), "%T", v)
+	}
+	for _, v := range []any{0, "", struct{}{}, new(int), map[int]int{}, []int{}, make(chan int), func() {}, [1]*int{}} {
+		require.False(t, metrics.IsNil(v), "%T", v)
+	}
+}
+
 func read[S any](stats func() (S, error)) (map[string]float64, error) {
 	return metrics.Reader(func(context.Context) (S, error) { return stats() })(context.Background())
 }
