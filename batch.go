@@ -254,8 +254,8 @@ func (q *Queue[T]) turn(ctx context.Context, b *batches[T]) bool {
 // markBatch marks the batch in hand done, or as many items as are unfinished.
 // The lock must be held.
 func (q *Queue[T]) markBatch(b *batches[T]) {
-	if n := int(min(int64(b.inHand), q.unfinished)); n > 0 {
-		q.markDone(n)
+	if n := int(min(int64(b.inHand), q.tally.Unfinished)); n > 0 {
+		q.tally.MarkDone(&q.lot, n)
 	}
 	b.inHand = 0
 }

@@ -414,6 +414,7 @@ func TestBatchesYieldsWhatItTookBeforeCompareFailed(t *testing.T) {
 			}
 			f.left = n
 			var got []int
+			begin := time.Now()
 			value, _ := attempt(func() {
 				for batch := range q.Batches(background, 2*size, time.Second) {
 					got = append(got, batch...)
@@ -424,6 +425,7 @@ func TestBatchesYieldsWhatItTookBeforeCompareFailed(t *testing.T) {
 			f.left = -1
 			if value != nil {
 				require.Equal(t, "compare failed", value)
+				require.Zero(t, time.Since(begin), "a loop that is to panic does not linger")
 			}
 			check(t, q)
 			s := q.Stats()

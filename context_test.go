@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/boundq/queue"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -252,6 +253,51 @@ func TestABlockedCallEndsWithTheFirstDoneOfAContextWhoseDoneChanges(t *testing.T
 		require.Equal(t, context.Canceled, <-returned)
 		require.Equal(t, 1, asked)
 		stillWorks(t, q, before)
+	})
+}
+
+// Done is asked without the lock, so that all may change meanwhile.
+func TestACallSeesWhatChangesAsItAsksForDone(t *testing.T) {
+	forEachBlockingCall(t, func(t *testing.T, q *queue.Queue[int], c blockingCall) {
+		ctx := misbehavingContext{background, func() <-chan struct{} {
+			switch {
+			case c.puts:
+				empty(q)
+			case c.name == "Join":
+				assert.NoError(t, q.TaskDone())
+			default:
+				_, err := q.TryPutBatch([]int{1, 2})
+				assert.NoError(t, err)
+			}
+			return nil
+		}, func() error { return nil }}
+		require.NoError(t, c.do(q, ctx))
+		s := q.Stats()
+		require.Zero(t, s.PutBlocked+s.GetBlocked)
+		check(t, q)
+	})
+}
+
+func TestACallSeesAShutdownThatComesAsItAsksForDone(t *testing.T) {
+	forEachBlockingCall(t, func(t *testing.T, q *queue.Queue[int], c blockingCall) {
+		ctx := misbehavingContext{background, func() <-chan struct{} {
+			q.Shutdown(false)
+			if c.name == "Join" {
+				assert.NoError(t, q.TaskDone())
+			}
+			return nil
+		}, func() error { return nil }}
+		switch err := c.do(q, ctx); c.name {
+		case "Join":
+			require.NoError(t, err)
+		case "Tasks", "Batches":
+			require.Error(t, err, "the loop ended")
+		default:
+			require.Equal(t, queue.ErrShutdown, err)
+		}
+		s := q.Stats()
+		require.Zero(t, s.PutBlocked+s.GetBlocked)
+		check(t, q)
 	})
 }
 

@@ -15,28 +15,13 @@ func (q *Queue[T]) TaskDone() error { return q.TaskDoneN(1) }
 // the number of unfinished items.
 func (q *Queue[T]) TaskDoneN(n int) error {
 	q.lot.Lock()
-	if n < 0 || int64(n) > q.unfinished {
+	if n < 0 || int64(n) > q.tally.Unfinished {
 		q.unlock()
 		return ErrTaskDone
 	}
-	q.markDone(n)
+	q.tally.MarkDone(&q.lot, n)
 	q.lot.Unlock()
 	return nil
-}
-
-// markDone marks n items done. The lock must be held.
-func (q *Queue[T]) markDone(n int) {
-	q.done += uint64(n)
-	q.finish(n)
-}
-
-// finish takes n off the count of unfinished items. The lock must be held.
-func (q *Queue[T]) finish(n int) {
-	q.unfinished -= int64(n)
-	if q.unfinished == 0 {
-		q.zeros++
-		q.lot.ServeAll(&q.joiners, nil)
-	}
 }
 
 // Join blocks until no item is unfinished: each item put has been marked done,
@@ -54,22 +39,5 @@ func (q *Queue[T]) finish(n int) {
 // The call of [Queue.TaskDone] that takes the count to zero synchronizes before
 // the return of each Join that it releases.
 func (q *Queue[T]) Join(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	q.lot.Lock()
-	var done <-chan struct{}
-	zeros := q.zeros
-	if q.unfinished > 0 {
-		done = q.lot.Done(ctx)
-	}
-	if q.unfinished == 0 || q.zeros != zeros {
-		q.unlock()
-		return nil
-	}
-	w := q.lot.Park(&q.joiners)
-	q.unlock()
-	q.lot.Wait(done, &q.joiners, w)
-	_, _, err := q.lot.Collect(ctx, w)
-	return err
+	return q.tally.Join(ctx, &q.lot)
 }

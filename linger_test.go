@@ -203,3 +203,67 @@ func TestBatchesPanicsWhereCompareFailedOverItsItems(t *testing.T) {
 	require.Positive(t, byLoop)
 	require.Positive(t, byPut)
 }
+
+// Goexit ends the loop with the items that the turn has taken, as NewPriority
+// says, and nothing else: the rest of the queue is as if they had left it.
+func TestBatchesLeavesTheQueueWholeWhereCompareEndsItsGoroutine(t *testing.T) {
+	later := 0 // calls of compare that failed after the turn had taken items
+	for n := 0; ; n++ {
+		blown := false
+		synctest.Test(t, func(t *testing.T) {
+			f := &fuse{left: -1, fail: failures["calls Goexit"]}
+			q := queue.NewPriority(4, f.compare)
+			for i := range 4 {
+				require.NoError(t, q.TryPut(i))
+			}
+			var failed atomic.Int64
+			for i := range 10 {
+				go func() {
+					if value, _ := attempt(func() { _ = q.Put(background, 4+i) }); value != nil {
+						failed.Add(1)
+					}
+				}()
+				synctest.Wait()
+			}
+			ready := q.Ready()
+			<-ready
+			f.left = n
+			_, ended := attempt(func() {
+				for range q.Batches(background, 7, 0) {
+					break
+				}
+			})
+			f.left = -1
+			if blown = f.blown; !blown {
+				require.True(t, ended)
+				_ = q.Shutdown(true)
+				return
+			}
+			synctest.Wait()
+			check(t, q)
+			s := q.Stats()
+			require.Equal(t, 4, s.Len, "what the turn took lets others in")
+			require.EqualValues(t, 10-failed.Load()-int64(s.PutWaiting), s.Put-4)
+			require.Len(t, ready, 1, "items are queued")
+			if s.Got > 4 {
+				later++
+			}
+			var rest []int
+			for {
+				item, err := q.TryGet()
+				if err != nil {
+					break
+				}
+				rest = append(rest, item)
+				synctest.Wait()
+			}
+			require.Len(t, rest, int(q.Stats().Put-s.Got))
+			require.True(t, slices.IsSorted(rest), "%v", rest)
+			check(t, q)
+		})
+		if !blown {
+			break
+		}
+	}
+	require.Positive(t, later)
+}

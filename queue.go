@@ -23,9 +23,8 @@ type Queue[T any] struct {
 	//	0 <= store.len <= maxLen, 0 <= capacity
 	//	getters.Len > 0  =>  store.len == 0 && !shutdown    (inv_getters: no item is kept from a blocked Get)
 	//	putters.Len > 0  =>  full() && !shutdown            (inv_putters: no slot is kept from a blocked Put)
-	//	joiners.Len > 0  =>  unfinished > 0                 (inv_joiners)
 	//	got == put - dropped - store.len, and got >= 0
-	//	0 <= unfinished, put - done - dropped <= unfinished <= put    (inv_unfinished)
+	//	put - tally.Done - dropped <= tally.Unfinished <= put, 0 <= tally.Unfinished    (inv_unfinished)
 	//	drained <= dropped, refusing => shutdown
 	//	store.len > 0 && ready.C != nil && !shutdown  =>
 	//		ready holds a signal, or one was received since an item last was queued or left    (inv_ready)
@@ -35,8 +34,8 @@ type Queue[T any] struct {
 	// invariants leave no state in which a newcomer could find an item or a slot
 	// for which another call is blocked.
 	//
-	// put - done - dropped == unfinished as long as TaskDone comes after the
-	// Get. TaskDone for an item that is still queued and is then dropped is not
+	// put - tally.Done - dropped == tally.Unfinished as long as TaskDone comes after
+	// the Get. TaskDone for an item that is still queued and is then dropped is not
 	// counted against another item.
 	//
 	// The names in parentheses are those under which verification/model/parked.pml
@@ -52,14 +51,12 @@ type Queue[T any] struct {
 	shutdown bool
 	refusing bool // Requeue too is refused: the shutdown was immediate
 
-	unfinished                int64 // may be more than an int of 32 bits holds
-	zeros                     uint  // how often unfinished has become 0
-	maxLen                    int
-	put, done                 uint64
-	dropped, drained          uint64
-	rejected                  uint64
-	putBlocked, getBlocked    uint64
-	putters, getters, joiners park.Line[T]
+	maxLen                     int
+	put                        uint64
+	dropped, drained, rejected uint64
+	putBlocked, getBlocked     uint64
+	putters, getters           park.Line[T]
+	tally                      park.Tally[T] // of the unfinished items
 }
 
 type waiter[T any] = park.Waiter[T]
@@ -258,7 +255,7 @@ func (q *Queue[T]) Peek() (item T, err error) {
 // [Queue.Put].
 func (q *Queue[T]) Requeue(item T) error {
 	q.lot.Lock()
-	if q.refusing || q.shutdown && q.unfinished == 0 {
+	if q.refusing || q.shutdown && q.tally.Unfinished == 0 {
 		q.unlock()
 		return ErrShutdown
 	}
@@ -406,7 +403,7 @@ func (q *Queue[T]) queued(n int) {
 // count counts n items that were put. The lock must be held.
 func (q *Queue[T]) count(n int) {
 	q.put += uint64(n)
-	q.unfinished += int64(n)
+	q.tally.Unfinished += int64(n)
 }
 
 // signal tells the callers of Ready that an item was queued or left. The lock

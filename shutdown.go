@@ -32,7 +32,7 @@ func (q *Queue[T]) Shutdown(immediate bool) (drained []T) {
 		q.store.popAll(drained)
 		q.dropped += uint64(len(drained))
 		q.drained += uint64(len(drained))
-		q.finish(int(min(int64(len(drained)), q.unfinished)))
+		q.tally.Finish(&q.lot, int(min(int64(len(drained)), q.tally.Unfinished)))
 	}
 	q.shutdown = true
 	q.refusing = q.refusing || immediate

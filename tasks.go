@@ -56,8 +56,8 @@ func (q *Queue[T]) next(ctx context.Context, done <-chan struct{}, inHand *bool)
 	if !q.lot.Mu.TryLock() {
 		q.lot.Mu.LockContended()
 	}
-	if *inHand && q.unfinished > 0 {
-		q.markDone(1)
+	if *inHand && q.tally.Unfinished > 0 {
+		q.tally.MarkDone(&q.lot, 1)
 	}
 	*inHand = false
 	if q.store.len > 0 {

@@ -25,7 +25,6 @@ type core[T any] struct {
 	//	got == put - dropped - len, and got >= 0
 	//	0 <= tally.Unfinished <= put, put - done - dropped <= tally.Unfinished
 	//	drained <= dropped
-	//	tally.Joiners.Len > 0  =>  tally.Unfinished > 0
 	//	getters.Len > 0  =>  !available() && !ended()
 	//	available() && ready.C != nil && !shutdown  =>
 	//		ready holds a signal, or one was received since an item, or a key that can be taken, last came or left

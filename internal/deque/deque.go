@@ -76,10 +76,11 @@ func (d *Deque[T]) Last() *T { return &d.last[len(d.last)-1] }
 
 // Slots returns how many items' worth of memory an empty deque has.
 func (d *Deque[T]) Slots() int {
-	if d.front == nil {
-		return d.spareSlots
+	n := d.spareSlots
+	if d.front != nil {
+		n += len(d.front.items)
 	}
-	return len(d.front.items) + d.spareSlots
+	return n
 }
 
 // PopFront takes out the first item. There must be one.

@@ -7,7 +7,7 @@ import "context"
 //
 // All methods but Join need the lot's mutex.
 type Tally[T any] struct {
-	// Invariant, whenever the mutex is free: Joiners.Len > 0  =>  Unfinished > 0
+	// Invariant, whenever the mutex is free: Joiners.Len > 0  =>  Unfinished > 0    (inv_joiners in the model)
 
 	Unfinished int64 // may be more than an int of 32 bits holds
 	Done       uint64

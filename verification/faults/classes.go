@@ -33,6 +33,7 @@ const (
 	shutdownGo = "shutdown.go"
 	priorityGo = "priority.go"
 	tasksGo    = "tasks.go"
+	tallyGo    = "internal/park/tally.go"
 	statsGo    = "stats.go"
 	parkGo     = "internal/park/park.go"
 	signalGo   = "internal/park/signal.go"
@@ -98,7 +99,7 @@ var classes = []class{
 		{
 			"Join blocks without regard to its context",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
-			[]edit{{joinGo, "Queue.Join", "q.lot.Wait(done, &q.joiners, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
+			[]edit{{tallyGo, "Tally.Join", "lot.Wait(done, &t.Joiners, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
 		},
 		{
 			"PutBatch blocks without regard to its context",
@@ -133,7 +134,7 @@ var classes = []class{
 			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
 			[]edit{
 				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
-				{joinGo, "Queue.finish", "q.lot.ServeAll(&q.joiners, nil)", "for q.joiners.Head != nil {\n\tq.joiners.Pop().Signal()\n}"},
+				{tallyGo, "Tally.Finish", "lot.ServeAll(&t.Joiners, nil)", "for t.Joiners.Head != nil {\n\tt.Joiners.Pop().Signal()\n}"},
 			},
 		},
 		{
@@ -150,17 +151,17 @@ var classes = []class{
 		{
 			"Join stands in the line of Gets",
 			"TestEachEventReleasesThoseItEnables",
-			[]edit{{joinGo, "Queue.Join", "q.lot.Park(&q.joiners)", "q.lot.Park(&q.getters)"}},
+			[]edit{{joinGo, "Queue.Join", "return q.tally.Join(ctx, &q.lot)", "if err := ctx.Err(); err != nil {\n\treturn err\n}\nq.lot.Lock()\nif q.tally.Unfinished == 0 {\n\tq.unlock()\n\treturn nil\n}\nw := q.lot.Park(&q.getters)\nq.unlock()\nq.lot.Wait(ctx.Done(), &q.getters, w)\n_, _, err := q.lot.Collect(ctx, w)\nreturn err"}},
 		},
 		{
 			"the last TaskDone releases a single Join",
 			"TestEachEventReleasesThoseItEnables",
-			[]edit{{joinGo, "Queue.finish", "q.lot.ServeAll(&q.joiners, nil)", "if q.joiners.Head != nil {\n\tq.lot.Serve(&q.joiners, nil)\n}"}},
+			[]edit{{tallyGo, "Tally.Finish", "lot.ServeAll(&t.Joiners, nil)", "if t.Joiners.Head != nil {\n\tlot.Serve(&t.Joiners, nil)\n}"}},
 		},
 		{
 			"a slot that is freed releases no Put when a Join is blocked too",
 			"TestEachEventReleasesThoseItEnables",
-			[]edit{{queueGo, "Queue.takeUnlock", "q.putters.Head != nil", "q.putters.Head != nil && q.joiners.Head == nil"}},
+			[]edit{{queueGo, "Queue.takeUnlock", "q.putters.Head != nil", "q.putters.Head != nil && q.tally.Joiners.Head == nil"}},
 		},
 	}},
 	{"a shutdown forgets a blocked call, or an item", []fault{
@@ -187,12 +188,12 @@ var classes = []class{
 		{
 			"Joins that wait for items which it drained",
 			"TestWhatIsDroppedReleasesJoin",
-			[]edit{{shutdownGo, "Queue.Shutdown", "q.finish(int(min(int64(len(drained)), q.unfinished)))", ""}},
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.tally.Finish(&q.lot, int(min(int64(len(drained)), q.tally.Unfinished)))", ""}},
 		},
 		{
 			"Joins, though no item is left that they wait for",
 			"TestAShutdownThatDrainsAllThatIsUnfinishedReleasesJoin",
-			[]edit{{shutdownGo, "Queue.Shutdown", "q.finish(int(min(int64(len(drained)), q.unfinished)))", "q.unfinished -= min(int64(len(drained)), q.unfinished)"}},
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.tally.Finish(&q.lot, int(min(int64(len(drained)), q.tally.Unfinished)))", "q.tally.Unfinished -= min(int64(len(drained)), q.tally.Unfinished)"}},
 		},
 		{
 			"the queued items, if it follows a graceful one",
@@ -254,7 +255,7 @@ var classes = []class{
 		{
 			"a Requeue goes in after all is done",
 			"TestRequeueIsTakenAfterAGracefulShutdownWhileItemsAreUnfinished",
-			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.unfinished == 0", "q.refusing"}},
+			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.tally.Unfinished == 0", "q.refusing"}},
 		},
 		{
 			"what is left, or requeued, is signalled on the closed channel of Ready",
@@ -308,7 +309,7 @@ var classes = []class{
 		{
 			"at an immediate shutdown",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			[]edit{{shutdownGo, "Queue.Shutdown", "q.finish(int(min(int64(len(drained)), q.unfinished)))", ""}},
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.tally.Finish(&q.lot, int(min(int64(len(drained)), q.tally.Unfinished)))", ""}},
 		},
 		{
 			"at an eviction, which counts the new item and not the old",
@@ -318,22 +319,22 @@ var classes = []class{
 		{
 			"at a cancellation, because the Put counts as it blocks",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			[]edit{{queueGo, "Queue.Put", "q.lot.Park(&q.putters)", "func() *waiter[T] {\n\tq.unfinished++\n\treturn $old\n}()"}},
+			[]edit{{queueGo, "Queue.Put", "q.lot.Park(&q.putters)", "func() *waiter[T] {\n\tq.tally.Unfinished++\n\treturn $old\n}()"}},
 		},
 		{
 			"below zero, if TaskDone came before the shutdown",
 			"TestTheQueueDoesWhatAPlainModelDoes",
-			[]edit{{shutdownGo, "Queue.Shutdown", "q.finish(int(min(int64(len(drained)), q.unfinished)))", "q.finish(len(drained))"}},
+			[]edit{{shutdownGo, "Queue.Shutdown", "q.tally.Finish(&q.lot, int(min(int64(len(drained)), q.tally.Unfinished)))", "q.tally.Finish(&q.lot, len(drained))"}},
 		},
 		{
 			"below zero, if TaskDone was called in the body of a loop over Batches",
 			"TestBatchesTakesOffNoMoreThanIsUnfinished",
-			[]edit{{batchGo, "Queue.markBatch", "int(min(int64(b.inHand), q.unfinished))", "b.inHand"}},
+			[]edit{{batchGo, "Queue.markBatch", "int(min(int64(b.inHand), q.tally.Unfinished))", "b.inHand"}},
 		},
 		{
 			"below zero, if TaskDone was called in the body of a loop over Tasks",
 			"TestTasksGoesOnThoughSomebodyElseMarkedItsItemsDone",
-			[]edit{{tasksGo, "Queue.next", "*inHand && q.unfinished > 0", "*inHand"}},
+			[]edit{{tasksGo, "Queue.next", "*inHand && q.tally.Unfinished > 0", "*inHand"}},
 		},
 		{
 			"at the break out of a loop over Batches",
@@ -355,17 +356,17 @@ var classes = []class{
 		{
 			"it is counted after the item in hand is marked done, and Join returns between the two",
 			"TestRequeueWithinALoopBeforeItsItemIsDoneKeepsJoinBlocked",
-			[]edit{{queueGo, "Queue.Requeue", "q.addUnlock(item)", "q.finish(1)\n$old"}},
+			[]edit{{queueGo, "Queue.Requeue", "q.addUnlock(item)", "q.tally.Finish(&q.lot, 1)\n$old"}},
 		},
 		{
 			"it is not counted",
 			"TestRequeueWithinALoopBeforeItsItemIsDoneKeepsJoinBlocked",
-			[]edit{{queueGo, "Queue.Requeue", "q.addUnlock(item)", "q.unfinished--\n$old"}},
+			[]edit{{queueGo, "Queue.Requeue", "q.addUnlock(item)", "q.tally.Unfinished--\n$old"}},
 		},
 		{
 			"a full queue refuses it",
 			"TestRequeueMakesAFullQueueLongerThanItsCapacity",
-			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.unfinished == 0", "q.full() || $old"}},
+			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.tally.Unfinished == 0", "q.full() || $old"}},
 		},
 		{
 			"a full queue gives up another for it",
@@ -375,7 +376,7 @@ var classes = []class{
 		{
 			"a graceful shutdown refuses it, though items are unfinished",
 			"TestRequeueIsTakenAfterAGracefulShutdownWhileItemsAreUnfinished",
-			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.unfinished == 0", "q.shutdown"}},
+			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.tally.Unfinished == 0", "q.shutdown"}},
 		},
 		{
 			"a queue that is longer than its capacity lets blocked Puts in",
@@ -509,7 +510,7 @@ var classes = []class{
 			"TestCancelledCallsDoNotPileUp",
 			[]edit{
 				{parkGo, "", "", "func (l *Lot[T]) Stay(done <-chan struct{}, w *Waiter[T]) {\n\tselect {\n\tcase <-w.ready:\n\tcase <-done:\n\t\tl.Lock()\n\t\tif w.parked {\n\t\t\tw.spare, w.err = false, errLeft\n\t\t}\n\t\tl.Mu.Unlock()\n\t}\n}"},
-				{joinGo, "Queue.Join", "q.lot.Wait(done, &q.joiners, w)", "q.lot.Stay(done, w)"},
+				{tallyGo, "Tally.Join", "lot.Wait(done, &t.Joiners, w)", "lot.Stay(done, w)"},
 			},
 		},
 		{
@@ -670,7 +671,7 @@ var classes = []class{
 		{
 			"Join keeps it when nothing is unfinished",
 			"TestJoinReturnsOnceAllIsDone",
-			[]edit{{joinGo, "Queue.Join", "q.unlock()\nreturn nil", "return nil"}},
+			[]edit{{tallyGo, "Tally.Join", "lot.Mu.Unlock()\nreturn nil", "return nil"}},
 		},
 		{
 			"a turn of Batches keeps it when the queue is shut down",
@@ -851,8 +852,8 @@ var classes = []class{
 			"Done panics in a Join that stands in line",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
 			[]edit{
-				{joinGo, "Queue.Join", "done = q.lot.Done(ctx)", ""},
-				{joinGo, "Queue.Join", "q.lot.Wait(done, &q.joiners, w)", "done = ctx.Done()\n$old"},
+				{tallyGo, "Tally.Join", "done = lot.Done(ctx)", ""},
+				{tallyGo, "Tally.Join", "lot.Wait(done, &t.Joiners, w)", "done = ctx.Done()\n$old"},
 			},
 		},
 		{
@@ -905,8 +906,8 @@ var classes = []class{
 			"Join misses a zero that comes as it asks for Done",
 			"TestJoinSeesAZeroThatComesAsItLooksAtItsContext",
 			[]edit{
-				{joinGo, "Queue.Join", "zeros := q.zeros", ""},
-				{joinGo, "Queue.Join", "q.unfinished == 0 || q.zeros != zeros", "q.unfinished == 0"},
+				{tallyGo, "Tally.Join", "zeros := t.zeros", ""},
+				{tallyGo, "Tally.Join", "t.Unfinished == 0 || t.zeros != zeros", "t.Unfinished == 0"},
 			},
 		},
 	}},
