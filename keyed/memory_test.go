@@ -227,6 +227,39 @@ func TestAKeyThatIsGoneCostsNoMemory(t *testing.T) {
 	}
 }
 
+func TestBulkyValuesOfKeysThatAreGoneCostLittleMemory(t *testing.T) {
+	const keys = 2000
+	before := heapInUse()
+	q := keyed.NewFair[int, [4096]byte](0)
+	for key := range keys {
+		_ = q.TryPut(key, [4096]byte{})
+	}
+	require.Greater(t, heapInUse()-before, int64(keys*4096))
+	for q.Len() > 0 {
+		key, _, err := q.TryGet()
+		require.NoError(t, err)
+		require.NoError(t, q.TaskDone(key))
+	}
+	require.Less(t, heapInUse()-before, int64(1<<20))
+	runtime.KeepAlive(q)
+}
+
+func TestAnUnboundedLaneThatDrainsGivesItsMemoryBack(t *testing.T) {
+	const items = 50_000
+	before := heapInUse()
+	q := keyed.NewFair[int, [64]byte](0)
+	for range items {
+		_ = q.TryPut(1, [64]byte{})
+	}
+	require.Greater(t, heapInUse()-before, int64(items*64))
+	for q.Len() > 0 { // the key stays, with its unfinished items
+		_, _, err := q.TryGet()
+		require.NoError(t, err)
+	}
+	require.Less(t, heapInUse()-before, int64(1<<18))
+	runtime.KeepAlive(q)
+}
+
 func TestPutsThatGiveUpLeaveNothingBehind(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {

@@ -39,6 +39,23 @@ func TestPrometheusNamesEndInUnitAndKind(t *testing.T) {
 	}
 }
 
+func TestNamesBeginWithTheirNamespace(t *testing.T) {
+	for prefix, metrics := range map[string][]metrics.Metric{"boundq": metrics.Queue, "boundq.nats": metrics.NATS} {
+		for _, m := range metrics {
+			require.Equal(t, prefix+"."+m.Name, m.OpenTelemetry())
+			require.True(t, strings.HasPrefix(m.Prometheus(), strings.ReplaceAll(prefix, ".", "_")+"_"+m.Name))
+		}
+	}
+}
+
+func TestCheckNameRefusesWhatExportersCannotCarry(t *testing.T) {
+	for _, name := range []string{"trades", "a b", `"quoted"`, "line\nbreak", "\x00", "Größe"} {
+		require.NoError(t, metrics.CheckName(name))
+	}
+	require.EqualError(t, metrics.CheckName(""), "name must not be empty")
+	require.EqualError(t, metrics.CheckName("a\xff"), `name must be valid UTF-8: "a\xff"`)
+}
+
 func TestHelpIsASentenceAndUnitsAreKnown(t *testing.T) {
 	for _, m := range all {
 		require.Regexp(t, `^[A-Z1].*\.$`, m.Help)
@@ -65,6 +82,7 @@ func TestReaderReturnsNumbersAndNoText(t *testing.T) {
 		MuchMore    uint64
 		OldestAge   time.Duration
 		Yes, No     bool
+		XMax        int
 		Name        string
 		Cap         int
 		Unbounded64 int64
@@ -74,7 +92,7 @@ func TestReaderReturnsNumbersAndNoText(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, map[string]float64{
-		"up": 1, "below": -1, "much_more": 1 << 63, "oldest_age": 1.5, "yes": 1, "no": 0, "unbounded64": 2,
+		"up": 1, "below": -1, "much_more": 1 << 63, "oldest_age": 1.5, "yes": 1, "no": 0, "unbounded64": 2, "x_max": 0,
 	}, got)
 }
 
@@ -127,6 +145,16 @@ func TestReaderWaitsNoLongerThanTheTimeoutAndLeavesOneGoroutine(t *testing.T) {
 		require.EqualValues(t, 1, got["up"])
 		require.EqualValues(t, 2, calls.Load())
 	})
+}
+
+func TestReaderEndsTheContextOfACallThatHasReturned(t *testing.T) {
+	var ctx context.Context
+	_, err := metrics.Reader(func(c context.Context) (queue.Stats, error) {
+		ctx = c
+		return metricstest.Stats, nil
+	})(t.Context())
+	require.NoError(t, err)
+	require.Error(t, ctx.Err(), "its timer goes on")
 }
 
 func TestReaderAllowsCallsAtTheSameTime(t *testing.T) {
