@@ -89,7 +89,7 @@ func TestNoCallAllocatesInTheSteadyState(t *testing.T) {
 	})
 }
 
-func TestParkedCallsDoNotAllocateInTheSteadyState(t *testing.T) {
+func TestBlockedCallsDoNotAllocateInTheSteadyState(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
@@ -187,7 +187,7 @@ func TestABacklogThatSwingsByHundredsSeldomAllocates(t *testing.T) {
 	})
 }
 
-func TestHundredsOfParkedCallsDoNotAllocateInTheSteadyState(t *testing.T) {
+func TestHundredsOfBlockedCallsDoNotAllocateInTheSteadyState(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}

@@ -65,7 +65,7 @@ func TestGetBatchMakesRoomForAllThatFit(t *testing.T) {
 	})
 }
 
-func TestAParkedGetBatchReturnsWhenOneItemComes(t *testing.T) {
+func TestABlockedGetBatchReturnsWhenOneItemComes(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		synctest.Test(t, func(t *testing.T) {
 			q := o.make(5)
@@ -82,7 +82,7 @@ func TestAParkedGetBatchReturnsWhenOneItemComes(t *testing.T) {
 	})
 }
 
-func TestPutBatchServesEveryParkedGetItCan(t *testing.T) {
+func TestPutBatchCompletesEveryBlockedGetItCan(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		synctest.Test(t, func(t *testing.T) {
 			q := o.make(queue.Unbounded)
@@ -185,7 +185,7 @@ func TestPutBatchReturnsHowManyWentIn(t *testing.T) {
 	})
 }
 
-func TestForcePutMayPassAParkedBatch(t *testing.T) {
+func TestForcePutMayOvertakeABlockedBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := queue.New[int](2)
 		go func() {

@@ -21,7 +21,7 @@ func processorTime(t *testing.T) time.Duration {
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-func TestAThousandParkedCallsUseNoProcessorTime(t *testing.T) {
+func TestAThousandBlockedCallsUseNoProcessorTime(t *testing.T) {
 	ctx, cancel := context.WithCancel(background)
 	full, empty := queue.New[int](1), queue.New[int](1)
 	require.NoError(t, full.TryPut(1))

@@ -123,7 +123,7 @@ func TestACancelledCallLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func TestAnItemHandedToAParkedCallIsNotKeptAlive(t *testing.T) {
+func TestAnItemHandedToABlockedCallIsNotKeptAlive(t *testing.T) {
 	for order, newQueue := range payloadOrders {
 		t.Run(order, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestAnItemHandedToAParkedCallIsNotKeptAlive(t *testing.T) {
 	}
 }
 
-func TestAnItemOfAParkedPutOverWhichCompareFailedIsNotKeptAlive(t *testing.T) {
+func TestAnItemOfABlockedPutOverWhichCompareFailedIsNotKeptAlive(t *testing.T) {
 	for name, fail := range map[string]func(){"panic": func() { panic("compare failed") }, "Goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -275,7 +275,7 @@ func TestCancelledCallsDoNotPileUp(t *testing.T) {
 	})
 }
 
-func TestThousandsOfParkedCallsLeaveFewWaitersBehind(t *testing.T) {
+func TestThousandsOfBlockedCallsLeaveFewWaitersBehind(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // each processor has its own store of what the runtime keeps
 	forEachOrder(t, func(t *testing.T, o order) {
 		var q *queue.Queue[int]

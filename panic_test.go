@@ -50,7 +50,7 @@ func attempt(f func()) (value any, ended bool) {
 }
 
 // Each method that compares, with compare failing at every call in turn.
-func TestACompareThatFailsChangesNothingAndHarmsNobody(t *testing.T) {
+func TestACompareThatFailsChangesNothingAndEndsItsCallAlone(t *testing.T) {
 	const items = 9
 	methods := []struct {
 		name     string
@@ -155,7 +155,7 @@ func TestPutBatchKeepsWhatWentInBeforeCompareFailed(t *testing.T) {
 }
 
 // A parked Put's item is compared by the call that makes room for it.
-func TestACompareThatFailsOnAParkedItemFailsThatPutAlone(t *testing.T) {
+func TestACompareThatFailsOnABlockedItemFailsThatPutAlone(t *testing.T) {
 	makeRoom := map[string]func(q *queue.Queue[int]){
 		"Get":      func(q *queue.Queue[int]) { _, _ = q.Get(background) },
 		"GetBatch": func(q *queue.Queue[int]) { _, _ = q.GetBatch(background, make([]int, 1)) },
@@ -218,7 +218,7 @@ func TestACompareThatFailsOnAParkedItemFailsThatPutAlone(t *testing.T) {
 }
 
 // A PutBatch that fails while it is parked keeps what went in.
-func TestACompareThatFailsOnAParkedBatchFailsThatBatchAlone(t *testing.T) {
+func TestACompareThatFailsOnABlockedBatchFailsThatBatchAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fuse{left: -1, fail: failures["panics"]}
 		q := queue.NewPriority(3, f.compare)
@@ -272,7 +272,7 @@ func TestTheJoinsAndGetsGoOnAfterComparePanicked(t *testing.T) {
 
 // Under panicnil=1, recover returns nil for panic(nil), as it does while
 // runtime.Goexit runs deferred calls.
-func TestAComparePanickingWithNilOnAParkedItemFailsThatPutAlone(t *testing.T) {
+func TestAComparePanickingWithNilOnABlockedItemFailsThatPutAlone(t *testing.T) {
 	t.Setenv("GODEBUG", "panicnil=1")
 	for _, others := range []int{0, 2} {
 		synctest.Test(t, func(t *testing.T) {

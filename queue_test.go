@@ -370,7 +370,7 @@ func TestAContextThatIsDoneWinsOverEverything(t *testing.T) {
 	}
 }
 
-func TestParkedCallsAreServedFirstComeFirstServed(t *testing.T) {
+func TestBlockedCallsCompleteFirstComeFirstServed(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		t.Run("gets", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAnImmediateShutdownReturnsWhatWaitsInOrder(t *testing.T) {
+func TestAnImmediateShutdownReturnsTheQueuedItemsInOrder(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		q := o.filled(t, 5, 5)
 		require.Equal(t, o.leave(upTo(5)...), q.Shutdown(true))
@@ -43,7 +43,7 @@ func TestAGracefulShutdownMayBeFollowedByAnImmediateOne(t *testing.T) {
 
 // Each kind of parked call, in each state in which it can be parked, at each
 // kind of shutdown.
-func TestAShutdownForgetsNobody(t *testing.T) {
+func TestAShutdownReleasesEveryBlockedCall(t *testing.T) {
 	const gotten = 1000 // an item that somebody works on, so that a Join parks on an empty queue too
 	type parked struct {
 		name string

@@ -68,7 +68,7 @@ var takers = map[string]func(q *queue.Queue[int]){
 }
 
 // compare fails at each of its calls in turn while a taker runs.
-func TestASlotThatIsFreedAsCompareFailsIsKeptFromNobody(t *testing.T) {
+func TestASlotThatIsFreedAsCompareFailsGoesToTheNextBlockedPut(t *testing.T) {
 	for name, take := range takers {
 		for way, fail := range failures {
 			t.Run(name+", compare "+way, func(t *testing.T) {

@@ -71,7 +71,7 @@ func TestACallThatParksAndIsCancelledLeavesOnlyItsCount(t *testing.T) {
 	})
 }
 
-func TestResizeLetsParkedPutsInOrNobody(t *testing.T) {
+func TestResizeLetsBlockedPutsInIfThereIsRoom(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		synctest.Test(t, func(t *testing.T) {
 			q := o.filled(t, 2, 2)

@@ -157,7 +157,7 @@ func TestACancelledCallSwallowsNoWakeUp(t *testing.T) {
 	})
 }
 
-func TestACallThatParksBehindACancelledOneIsServed(t *testing.T) {
+func TestACallBlockedBehindACancelledOneCompletes(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		synctest.Test(t, func(t *testing.T) {
 			q := o.make(1)
@@ -235,7 +235,7 @@ func TestAContextThatEndsAsTheCallParksIsSeen(t *testing.T) {
 
 // The call finds both that it was served and that its context has ended, and may
 // look at either first.
-func TestACallThatWasServedKeepsWhatItWasGivenThoughItsContextEnds(t *testing.T) {
+func TestACallThatCompletedKeepsItsResultThoughItsContextEnds(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		for range 100 {
 			q := o.make(1)
@@ -284,7 +284,7 @@ func TestAContextMayCallTheQueue(t *testing.T) {
 	})
 }
 
-func TestManyCallsCancelledAndServedAtOnceAllReturn(t *testing.T) {
+func TestManyCallsCancelledAndCompletedAtOnceAllReturn(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		for range stressRounds(20) {
 			q := o.make(1)
@@ -313,7 +313,7 @@ func TestManyCallsCancelledAndServedAtOnceAllReturn(t *testing.T) {
 }
 
 // Each call is served just after it was cancelled.
-func TestParkedCallsCancelledAndServedAtOnceAllReturn(t *testing.T) {
+func TestBlockedCallsCancelledAndCompletedAtOnceAllReturn(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		const callers = 50
 		for name, do := range map[string]struct {
@@ -500,7 +500,7 @@ func TestEveryPutInAStormOfShutdownsIsInOrRefused(t *testing.T) {
 	})
 }
 
-func TestAnItemPutJustBeforeTheShutdownIsGottenStill(t *testing.T) {
+func TestAnItemPutJustBeforeTheShutdownIsStillReceived(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		gets := []func(q *queue.Queue[int]) (int, error){
 			func(q *queue.Queue[int]) (int, error) { return q.Get(background) },
@@ -635,7 +635,7 @@ func TestOverflowEvictsTheOldestAndKeepsTheOrder(t *testing.T) {
 	}
 }
 
-func TestWhoPutsBackWhatItTookIsNeverRefused(t *testing.T) {
+func TestAWorkerThatPutsBackWhatItTookIsNeverRefused(t *testing.T) {
 	t.Run("others find it locked", func(t *testing.T) { // if need be on one processor
 		testPuttingBack(t, order{make: func(capacity int) *queue.Queue[int] {
 			return queue.NewPriority(capacity, func(a, b int) int {
@@ -667,7 +667,7 @@ func testPuttingBack(t *testing.T, o order, rounds int) {
 }
 
 // Newcomers hammer the queue with Try while others are parked in a known order.
-func TestNewcomersNeitherOvertakeNorStarveTheParked(t *testing.T) {
+func TestNewcomersNeitherOvertakeNorStarveBlockedCalls(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		const parked = 20
 		q := o.filled(t, 1, 1)

@@ -145,7 +145,7 @@ func TestATurnOfTasksReleasesAJoinThoughNoItemIsLeft(t *testing.T) {
 	})
 }
 
-func TestTasksGoesOnThoughSomebodyElseMarkedItsItemsDone(t *testing.T) {
+func TestTasksContinuesThoughItsItemsWereMarkedDoneElsewhere(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		q := o.filled(t, 5, 3)
 		require.NoError(t, q.TaskDoneN(3))

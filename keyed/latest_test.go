@@ -154,7 +154,7 @@ func TestShutdownEndsBlockedGetsAndLoops(t *testing.T) {
 	}
 }
 
-func TestATakerWaitsItsTurnBehindThoseThatBlockedBefore(t *testing.T) {
+func TestATakerCompletesAfterThoseThatBlockedBefore(t *testing.T) {
 	forEachSubject(t, 0, func(t *testing.T, q subject) {
 		got := make(chan [2]int, 3)
 		for i := range 3 {

@@ -81,7 +81,7 @@ var classes = []class{
 		},
 		{
 			"it stays the last in line, and the next blocks behind it",
-			"TestACallThatParksBehindACancelledOneIsServed",
+			"TestACallBlockedBehindACancelledOneCompletes",
 			[]edit{{parkGo, "Line.remove", "l.tail = w.prev", "_ = w.prev"}},
 		},
 	}},
@@ -115,7 +115,7 @@ var classes = []class{
 	{"the waker blocks while it holds the lock", []fault{
 		{
 			"Put hands over under the lock, to a channel without room",
-			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
+			"TestBlockedCallsCancelledAndCompletedAtOnceAllReturn",
 			[]edit{
 				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
 				{queueGo, "Queue.addUnlock", "q.getters.Pop()\nq.unlock()\nw.Signal()", "q.getters.Pop()\nw.Signal()\nq.unlock()"},
@@ -123,7 +123,7 @@ var classes = []class{
 		},
 		{
 			"a call wakes those that it completed under the lock, through a channel without room",
-			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
+			"TestBlockedCallsCancelledAndCompletedAtOnceAllReturn",
 			[]edit{
 				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
 				{parkGo, "Lot.Unlock", "l.served, l.servedLast = nil, nil\nl.Mu.Unlock()", "l.served, l.servedLast = nil, nil\ndefer l.Mu.Unlock()"},
@@ -131,7 +131,7 @@ var classes = []class{
 		},
 		{
 			"the last TaskDone wakes Joins under the lock, through a channel without room",
-			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
+			"TestBlockedCallsCancelledAndCompletedAtOnceAllReturn",
 			[]edit{
 				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
 				{tallyGo, "Tally.Finish", "lot.ServeAll(&t.Joiners, nil)", "for t.Joiners.Head != nil {\n\tt.Joiners.Pop().Signal()\n}"},
@@ -139,7 +139,7 @@ var classes = []class{
 		},
 		{
 			"Shutdown wakes Gets under the lock, through a channel without room",
-			"TestParkedCallsCancelledAndServedAtOnceAllReturn",
+			"TestBlockedCallsCancelledAndCompletedAtOnceAllReturn",
 			[]edit{
 				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
 				{parkGo, "", "", "func (w *Waiter[T]) End(err error) { w.err = err; w.ready <- struct{}{} }"},
@@ -167,22 +167,22 @@ var classes = []class{
 	{"a shutdown forgets a blocked call, or an item", []fault{
 		{
 			"blocked Puts",
-			"TestAShutdownForgetsNobody",
+			"TestAShutdownReleasesEveryBlockedCall",
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.lot.ServeAll(&q.putters, ErrShutdown)", ""}},
 		},
 		{
 			"blocked Gets and loops",
-			"TestAShutdownForgetsNobody",
+			"TestAShutdownReleasesEveryBlockedCall",
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.lot.ServeAll(&q.getters, ErrShutdown)", ""}},
 		},
 		{
 			"all that are blocked but the first",
-			"TestAShutdownForgetsNobody",
+			"TestAShutdownReleasesEveryBlockedCall",
 			[]edit{{parkGo, "Lot.ServeAll", "for line.Head != nil {\n\tl.Serve(line, err)\n}", "if line.Head != nil {\n\tl.Serve(line, err)\n}"}},
 		},
 		{
 			"blocked Puts, if it is immediate",
-			"TestAShutdownForgetsNobody",
+			"TestAShutdownReleasesEveryBlockedCall",
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.lot.ServeAll(&q.putters, ErrShutdown)", "if !immediate {\n\t$old\n}"}},
 		},
 		{
@@ -202,7 +202,7 @@ var classes = []class{
 		},
 		{
 			"the order of a LIFO queue",
-			"TestAnImmediateShutdownReturnsWhatWaitsInOrder",
+			"TestAnImmediateShutdownReturnsTheQueuedItemsInOrder",
 			[]edit{{storeGo, "store.popAll", "dst[i] = s.buf.PopBack()", "dst[i] = s.buf.PopFront()"}},
 		},
 		{
@@ -271,17 +271,17 @@ var classes = []class{
 	{"the last item is lost at the shutdown", []fault{
 		{
 			"Get looks for the shutdown before it looks for items",
-			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
+			"TestAnItemPutJustBeforeTheShutdownIsStillReceived",
 			[]edit{{queueGo, "Queue.Get", "if q.store.len == 0 {\n\tq.unlock()\n\treturn item, ErrShutdown\n}", "if q.store.len == 0 || q.shutdown {\n\tq.unlock()\n\treturn item, ErrShutdown\n}"}},
 		},
 		{
 			"TryGet looks for the shutdown before it looks for items",
-			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
+			"TestAnItemPutJustBeforeTheShutdownIsStillReceived",
 			[]edit{{queueGo, "Queue.TryGet", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
 		},
 		{
 			"GetBatch looks for the shutdown before it looks for items",
-			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
+			"TestAnItemPutJustBeforeTheShutdownIsStillReceived",
 			[]edit{{batchGo, "Queue.GetBatch", "if q.store.len == 0 {\n\tq.unlock()\n\treturn 0, ErrShutdown\n}", "if q.store.len == 0 || q.shutdown {\n\tq.unlock()\n\treturn 0, ErrShutdown\n}"}},
 		},
 		{
@@ -291,7 +291,7 @@ var classes = []class{
 		},
 		{
 			"a graceful shutdown takes the items out too",
-			"TestAnItemPutJustBeforeTheShutdownIsGottenStill",
+			"TestAnItemPutJustBeforeTheShutdownIsStillReceived",
 			[]edit{{shutdownGo, "Queue.Shutdown", "immediate && q.store.len > 0", "q.store.len > 0"}},
 		},
 		{
@@ -333,7 +333,7 @@ var classes = []class{
 		},
 		{
 			"below zero, if TaskDone was called in the body of a loop over Tasks",
-			"TestTasksGoesOnThoughSomebodyElseMarkedItsItemsDone",
+			"TestTasksContinuesThoughItsItemsWereMarkedDoneElsewhere",
 			[]edit{{tasksGo, "Queue.next", "*inHand && q.tally.Unfinished > 0", "*inHand"}},
 		},
 		{
@@ -515,7 +515,7 @@ var classes = []class{
 		},
 		{
 			"every blocked call leaves a waiter for reuse",
-			"TestThousandsOfParkedCallsLeaveFewWaitersBehind",
+			"TestThousandsOfBlockedCallsLeaveFewWaitersBehind",
 			[]edit{{parkGo, "Lot.Park", "l.reusable < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare)", "unsafe.Sizeof(*w) > 0"}},
 		},
 	}},
@@ -542,12 +542,12 @@ var classes = []class{
 		},
 		{
 			"by the waiter of a call that was completed",
-			"TestAnItemHandedToAParkedCallIsNotKeptAlive",
+			"TestAnItemHandedToABlockedCallIsNotKeptAlive",
 			[]edit{{parkGo, "Lot.giveBack", "clear(w.one[:])", ""}},
 		},
 		{
 			"by the waiter of a batch that was let in",
-			"TestAnItemHandedToAParkedCallIsNotKeptAlive",
+			"TestAnItemHandedToABlockedCallIsNotKeptAlive",
 			[]edit{
 				{parkGo, "", "", "var kept []any"},
 				{parkGo, "Lot.giveBack", "clear(w.one[:])", "if len(w.Items) > 1 && w.err == nil {\n\tkept = append(kept, w.Items)\n}\n$old"},
@@ -616,29 +616,29 @@ var classes = []class{
 	{"a queue is called full or empty that is not", []fault{
 		{
 			"TryPut calls it full when it finds it locked",
-			"TestWhoPutsBackWhatItTookIsNeverRefused",
+			"TestAWorkerThatPutsBackWhatItTookIsNeverRefused",
 			[]edit{{queueGo, "Queue.TryPut", "q.lot.Mu.LockContended()", "return ErrFull"}},
 		},
 		{
 			"TryGet calls it empty when it finds it locked",
-			"TestWhoPutsBackWhatItTookIsNeverRefused",
+			"TestAWorkerThatPutsBackWhatItTookIsNeverRefused",
 			[]edit{{queueGo, "Queue.TryGet", "q.lot.Mu.LockContended()", "return *new(T), ErrEmpty"}},
 		},
 	}},
 	{"newcomers overtake blocked calls, or starve them", []fault{
 		{
 			"a freed slot is left to the next call",
-			"TestNewcomersNeitherOvertakeNorStarveTheParked",
+			"TestNewcomersNeitherOvertakeNorStarveBlockedCalls",
 			[]edit{{queueGo, "Queue.takeUnlock", "q.putters.Head != nil", "q.putters.Len > 10"}},
 		},
 		{
 			"the call that blocked last is completed first",
-			"TestNewcomersNeitherOvertakeNorStarveTheParked",
+			"TestNewcomersNeitherOvertakeNorStarveBlockedCalls",
 			[]edit{{parkGo, "Line.append", "w.parked, w.prev = true, l.tail\nif l.tail == nil {\n\tl.Head = w\n} else {\n\tl.tail.next = w\n}\nl.tail = w", "w.parked, w.next = true, l.Head\nif l.Head == nil {\n\tl.tail = w\n} else {\n\tl.Head.prev = w\n}\nl.Head = w"}},
 		},
 		{
 			"an item is queued though a Get is blocked for it",
-			"TestParkedCallsAreServedFirstComeFirstServed",
+			"TestBlockedCallsCompleteFirstComeFirstServed",
 			[]edit{{queueGo, "Queue.addUnlock", "w != nil", "w != nil && q.getters.Len > 3"}},
 		},
 	}},
@@ -680,37 +680,37 @@ var classes = []class{
 		},
 		{
 			"compare panics as a put stores its item",
-			"TestACompareThatFailsChangesNothingAndHarmsNobody",
+			"TestACompareThatFailsChangesNothingAndEndsItsCallAlone",
 			[]edit{{priorityGo, "store.pushHeap", "defer s.undoUnless(&done)", "_ = &done"}},
 		},
 		{
 			"compare panics as a Get takes its item",
-			"TestACompareThatFailsChangesNothingAndHarmsNobody",
+			"TestACompareThatFailsChangesNothingAndEndsItsCallAlone",
 			[]edit{{priorityGo, "store.popHeap", "defer s.undoUnless(&done)", "_ = &done"}},
 		},
 		{
 			"compare panics as an item is evicted",
-			"TestACompareThatFailsChangesNothingAndHarmsNobody",
+			"TestACompareThatFailsChangesNothingAndEndsItsCallAlone",
 			[]edit{{priorityGo, "store.exchangeHeap", "defer s.undoUnless(&done)", "_ = &done"}},
 		},
 		{
 			"compare panics as items are moved, and they stay where they are",
-			"TestACompareThatFailsChangesNothingAndHarmsNobody",
+			"TestACompareThatFailsChangesNothingAndEndsItsCallAlone",
 			[]edit{{priorityGo, "store.undoUnless", "s.heap.Undo()", ""}},
 		},
 		{
 			"compare panics in the middle of a batch, whose items are gone",
-			"TestACompareThatFailsChangesNothingAndHarmsNobody",
+			"TestACompareThatFailsChangesNothingAndEndsItsCallAlone",
 			[]edit{{priorityGo, "store.popHeapAll", "s.heap.Unpop(dst[n])", ""}},
 		},
 		{
 			"compare panics over a blocked Put's item, in the call that makes room",
-			"TestACompareThatFailsOnAParkedItemFailsThatPutAlone",
+			"TestACompareThatFailsOnABlockedItemFailsThatPutAlone",
 			[]edit{{priorityGo, "recovered", "fault = recover()", ""}},
 		},
 		{
 			"compare panics with nil, which is taken for runtime.Goexit",
-			"TestAComparePanickingWithNilOnAParkedItemFailsThatPutAlone",
+			"TestAComparePanickingWithNilOnABlockedItemFailsThatPutAlone",
 			[]edit{
 				{priorityGo, "recovered", "failed = true", "failed = false"},
 				{priorityGo, "recovered", "if failed {\n\tfault = recover()\n}", "fault = recover()\nfailed = fault != nil"},
@@ -719,7 +719,7 @@ var classes = []class{
 		},
 		{
 			"compare fails over a blocked Put's item, and the slot is kept from the others",
-			"TestASlotThatIsFreedAsCompareFailsIsKeptFromNobody",
+			"TestASlotThatIsFreedAsCompareFailsGoesToTheNextBlockedPut",
 			[]edit{{priorityGo, "Queue.pushParked", "q.admit()", ""}},
 		},
 	}},
@@ -731,7 +731,7 @@ var classes = []class{
 		},
 		{
 			"a PutBatch completes one of the Gets that are blocked",
-			"TestPutBatchServesEveryParkedGetItCan",
+			"TestPutBatchCompletesEveryBlockedGetItCan",
 			[]edit{{batchGo, "Queue.handOver", "w != nil && n < len(items)", "w != nil && n == 0"}},
 		},
 		{

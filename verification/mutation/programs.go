@@ -28,7 +28,7 @@ type program struct {
 // once. They run on mutants that survived all others.
 const late = "Alloc|AtOnce|Storm|Newcomers|PutsBack|LostOrDoubled|PlainModel|Burst|AShortQueue|PileUp|Thousand|" +
 	"AHeapDoes|EverySmallHeap|TheArrayShrinks|ALongDeque|GrowingQueue|ComparesLittle|" +
-	"JustBefore|HugeCapacity|NotKeptAlive|WasServed|^Example|^Fuzz"
+	"JustBefore|HugeCapacity|NotKeptAlive|ThatCompleted|^Example|^Fuzz"
 
 // parts are the flags that choose what runs first, and what runs then.
 var parts = [2][]string{{"-test.skip", late}, {"-test.run", late}}
