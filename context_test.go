@@ -87,8 +87,8 @@ func forEachBlockingCall(t *testing.T, test func(t *testing.T, q *queue.Queue[in
 	})
 }
 
-// stillWorks checks that q is as it was before a call that ended badly: nobody
-// is blocked, what it holds comes out, and a new item reaches a new caller.
+// stillWorks checks that q is as it was before a call that ended badly: no
+// call is blocked, its items come out, and a new item reaches a new caller.
 func stillWorks(t *testing.T, q *queue.Queue[int], before queue.Stats) {
 	t.Helper()
 	check(t, q)

@@ -100,7 +100,7 @@ func TestWhatIsDroppedReleasesJoin(t *testing.T) {
 			q.Shutdown(false)
 			require.Len(t, q.Shutdown(true), 1)
 			synctest.Wait()
-			require.False(t, joined, "the item that was gotten is not done")
+			require.False(t, joined, "the item that was received is not done")
 			require.NoError(t, q.TaskDone())
 			synctest.Wait()
 			require.True(t, joined)

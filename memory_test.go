@@ -204,7 +204,7 @@ func heapInUse() int64 {
 func TestTheMemoryOfABurstIsGivenBack(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		for name, drain := range map[string]func(q *queue.Queue[int]){
-			"gotten": func(q *queue.Queue[int]) {
+			"received": func(q *queue.Queue[int]) {
 				for !q.Empty() {
 					_, _ = q.TryGet()
 				}

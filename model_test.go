@@ -562,7 +562,7 @@ func (o outcome) equal(to outcome) bool {
 // runProgram does to a queue and to the model what the program says, one step
 // after another, and after each one compares what returned, the figures and the
 // invariants. It must be called in a bubble. It returns the index of the first
-// step that cancels although nobody waits, otherwise len(program).
+// step that cancels although no call is blocked, otherwise len(program).
 func runProgram(t *testing.T, o order, capacity int, program []step) (idle int) {
 	idle = len(program)
 	q := o.make(capacity)

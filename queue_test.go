@@ -384,7 +384,7 @@ func TestBlockedCallsCompleteFirstComeFirstServed(t *testing.T) {
 				for i := range got {
 					require.NoError(t, q.TryPut(i+1))
 					_, err := q.TryGet()
-					require.Equal(t, queue.ErrEmpty, err, "a newcomer got an item that somebody is parked for")
+					require.Equal(t, queue.ErrEmpty, err, "a newcomer got an item for which a call is blocked")
 					check(t, q)
 				}
 				synctest.Wait()
@@ -409,7 +409,7 @@ func TestBlockedCallsCompleteFirstComeFirstServed(t *testing.T) {
 					require.NoError(t, err)
 					require.Equal(t, want+1, item)
 					if want < 10 {
-						require.Equal(t, queue.ErrFull, q.TryPut(77), "a newcomer got a slot that somebody is parked for")
+						require.Equal(t, queue.ErrFull, q.TryPut(77), "a newcomer got a slot for which a call is blocked")
 					}
 					check(t, q)
 					synctest.Wait()

@@ -44,7 +44,7 @@ func TestAGracefulShutdownMayBeFollowedByAnImmediateOne(t *testing.T) {
 // Each kind of parked call, in each state in which it can be parked, at each
 // kind of shutdown.
 func TestAShutdownReleasesEveryBlockedCall(t *testing.T) {
-	const gotten = 1000 // an item that somebody works on, so that a Join parks on an empty queue too
+	const received = 1000 // an item in progress, so that a Join blocks on an empty queue too
 	type parked struct {
 		name string
 		run  func(q *queue.Queue[int]) error
@@ -91,7 +91,7 @@ func TestAShutdownReleasesEveryBlockedCall(t *testing.T) {
 					t.Run(fmt.Sprintf("%s with %d waiting, %v", p.name, waiting, ends), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							q := o.make(3)
-							require.NoError(t, q.TryPut(gotten))
+							require.NoError(t, q.TryPut(received))
 							_, err := q.TryGet()
 							require.NoError(t, err)
 							for i := range waiting {

@@ -81,7 +81,7 @@ func TestResizeLetsBlockedPutsInIfThereIsRoom(t *testing.T) {
 			}
 			q.Resize(4)
 			check(t, q)
-			require.Equal(t, 4, q.Len(), "those who were let in are in when Resize returns")
+			require.Equal(t, 4, q.Len(), "the items that were let in are queued when Resize returns")
 			require.Equal(t, 4, q.Cap())
 			require.Equal(t, 3, q.Stats().PutWaiting)
 
@@ -93,7 +93,7 @@ func TestResizeLetsBlockedPutsInIfThereIsRoom(t *testing.T) {
 				_, err := q.TryGet()
 				require.NoError(t, err)
 				require.Equal(t, waiting, q.Len())
-				require.Equal(t, 3, q.Stats().PutWaiting, "somebody was let in though there was no room")
+				require.Equal(t, 3, q.Stats().PutWaiting, "a Put was let in though there was no room")
 				require.Equal(t, queue.ErrFull, q.TryPut(99))
 			}
 			_, evicted, err := q.ForcePut(100)

@@ -374,8 +374,8 @@ func TestBlockedCallsCancelledAndCompletedAtOnceAllReturn(t *testing.T) {
 	})
 }
 
-// Calls of different kinds are parked together; each event releases those whose
-// turn it is, all of them, and nobody else.
+// Calls of different kinds are blocked together; each event releases all of those
+// that it enables, and no others.
 func TestEachEventReleasesThoseItEnables(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		synctest.Test(t, func(t *testing.T) {

@@ -178,8 +178,8 @@ func TestAFileThatHoldsNoRoundsIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, file)
 }
 
-// The page and the README say what the rounds beside them say, and nothing that
-// somebody wrote by hand.
+// The page and the README say what the rounds beside them say, and nothing that was
+// written by hand.
 func TestThePublishedFiguresAreThoseOfTheRounds(t *testing.T) {
 	root := ".."
 	r, err := readReport(filepath.Join(root, roundsFile))

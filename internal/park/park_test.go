@@ -257,7 +257,7 @@ func TestABatchLingersFromItsFirstItem(t *testing.T) {
 
 func TestASignalIsSentOnceHeldAndNeverAfterClose(t *testing.T) {
 	var s park.Signal
-	s.Send() // nobody listens
+	s.Send() // no receiver
 	require.Nil(t, s.C)
 	require.Nil(t, s.Made())
 	c := s.Chan(false)
