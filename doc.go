@@ -121,7 +121,9 @@
 // A queue starts no goroutine, and no timer but that of a loop over Batches that
 // lingers. A blocked call sleeps until it is completed: it does not poll for
 // items or slots. (A goroutine that finds the queue's mutex locked retries for
-// some microseconds before it blocks, if GOMAXPROCS is not 1.)
+// some microseconds before it blocks, if GOMAXPROCS is not 1. The mutex profile
+// shows only those that blocked; a CPU profile shows the retries, in
+// LockContended.)
 //
 // Memory grows with the number of queued items, not with the capacity. Blocked
 // calls do not allocate in the steady state, as long as no more are blocked at a
