@@ -12,6 +12,7 @@ require (
 	github.com/Workiva/go-datastructures v1.1.7
 	github.com/boundq/queue v0.1.0
 	github.com/boundq/queue/natsqueue v0.1.0
+	github.com/destel/rill v0.7.0
 	github.com/gammazero/chanqueue v1.1.3
 	github.com/gammazero/deque v1.2.3
 	github.com/nats-io/nats-server/v2 v2.15.2

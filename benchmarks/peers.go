@@ -140,6 +140,12 @@ var peers = []peer{
 		batching: func(capacity int) transport { return bufferedChan{make(selectChan, capacity)} },
 	},
 	{
+		name: "rill.Batch", module: "github.com/destel/rill",
+		note:        "collects from a channel of items with errors; runs goroutines; no context; allocates each batch",
+		minCapacity: 1, lingers: true,
+		batching: func(capacity int) transport { return newRillChan(capacity) },
+	},
+	{
 		name: "slice+Cond", note: "no shutdown; no ring, as most are written by hand: `append` reallocates",
 		minCapacity: 1, unbounded: true,
 		plain: func(capacity int) transport { return newCondSlice(capacity) },

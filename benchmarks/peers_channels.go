@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/destel/rill"
 	"github.com/gammazero/chanqueue"
 	"github.com/samber/lo"
 	"github.com/smallnest/chanx"
@@ -164,6 +165,37 @@ func (b bufferedChan) batches(_ context.Context, size int, linger time.Duration,
 }
 
 func (b bufferedChan) finish() { close(b.selectChan) }
+
+// rillChan collects batches from a channel with rill.
+type rillChan chan rill.Try[int]
+
+func newRillChan(capacity int) rillChan { return make(rillChan, capacity) }
+
+func (r rillChan) put(ctx context.Context, item int) error {
+	select {
+	case r <- rill.Try[int]{Value: item}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r rillChan) get(ctx context.Context) (int, error) {
+	select {
+	case item := <-r:
+		return item.Value, item.Error
+	case <-ctx.Done():
+		return 0, ctx.Err()
+	}
+}
+
+func (r rillChan) batches(_ context.Context, size int, linger time.Duration, body func([]int)) {
+	for batch := range rill.Batch(r, size, linger) {
+		body(batch.Value)
+	}
+}
+
+func (r rillChan) finish() { close(r) }
 
 // trackedChan counts the unfinished items of a channel in a WaitGroup.
 type trackedChan struct {
