@@ -53,6 +53,7 @@ func TestBatchesLingerEndsNoLaterTurn(t *testing.T) {
 					require.NoError(t, q.TryPut(3))
 					time.Sleep(time.Minute)
 					require.Equal(t, append(want, dated{came + linger, []int{3}}), batches())
+					require.EqualValues(t, len(batches())+1, q.Stats().GetBlocked, "a turn blocked twice")
 					check(t, q)
 				})
 			})

@@ -3,11 +3,14 @@ package keyed_test
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/boundq/queue"
 	"github.com/boundq/queue/keyed"
 	"github.com/stretchr/testify/require"
 )
@@ -80,6 +83,28 @@ func TestEachValueOfLatestLeavesOnceThoughContextsEndAsItIsHandedOver(t *testing
 	s := q.Stats()
 	require.Equal(t, s.Put, s.Got+s.Dropped)
 	require.NoError(t, q.CheckInvariants())
+}
+
+// The Get is handed its value, and its context ends before its goroutine runs.
+func TestAGetThatCompletedKeepsItsValueThoughItsContextEnds(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for range 20 {
+		forEachSubject(t, 1, func(t *testing.T, q subject) {
+			ctx, cancel := context.WithCancel(background)
+			got := 0
+			var err error
+			go func() { _, got, err = q.Get(ctx) }()
+			synctest.Wait()
+			_, _, putErr := q.put(background, 1, 5, false)
+			cancel()
+			require.NoError(t, putErr)
+			synctest.Wait()
+			require.NoError(t, err)
+			require.Equal(t, 5, got)
+			require.NoError(t, q.done(1))
+			require.Equal(t, queue.Stats{Cap: q.Stats().Cap, Put: 1, Got: 1, Done: 1, GetBlocked: 1}, q.Stats())
+		})
+	}
 }
 
 // Producers whose Puts give up, workers of either kind, and a shutdown in the

@@ -931,7 +931,7 @@ var classes = []class{
 	{"a queue that keeps the newest value of each key loses one, or counts it wrong", []fault{
 		{
 			"a Get whose context ends as it is handed a value drops it",
-			"TestEachValueOfLatestLeavesOnceThoughContextsEndAsItIsHandedOver",
+			"TestAGetThatCompletedKeepsItsValueThoughItsContextEnds",
 			[]edit{{coreGo, "takeUnlock", "item, _, err = c.lot.Collect(ctx, w)", "$old\nif ctx.Err() != nil {\n\tvar none T\n\treturn none, ctx.Err()\n}"}},
 		},
 		{
