@@ -193,7 +193,7 @@ func (l *loop[T]) turn(size int, linger time.Duration, yield func([]T) bool) boo
 	if err != nil {
 		return errors.Is(err, errNotRejected)
 	}
-	k := l.q.keepAlive(t)
+	l.keep(t)
 	batch := append(make([]*Task[T], 0, size), t)
 	items := append(make([]T, 0, size), t.Item)
 	ctx, cancel := context.WithTimeout(l.ctx, max(linger, 0))
@@ -206,11 +206,11 @@ func (l *loop[T]) turn(size int, linger time.Duration, yield func([]T) bool) boo
 		if err != nil {
 			break // the next turn meets it again, if it is not linger's
 		}
-		k.add(t)
+		l.keep(t)
 		batch = append(batch, t)
 		items = append(items, t.Item)
 	}
-	more := k.run(func() bool { return yield(items) })
+	more := l.run(func() bool { return yield(items) })
 	for _, t := range batch {
 		l.finish(t)
 	}

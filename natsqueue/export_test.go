@@ -25,3 +25,12 @@ func (q *Queue[T]) InLine() int {
 
 // Message returns the message of a task.
 func (t *Task[T]) Message() *nats.Msg { return t.msg }
+
+// Covering reports whether the answer to an acknowledgement confirms earlier ones.
+func Covering[T any](q *Queue[T]) bool {
+	_, ok := q.covering()
+	return ok
+}
+
+// Reconnects returns how often the handle's connection was replaced.
+func Reconnects[T any](q *Queue[T]) uint64 { return q.nc.Stats().Reconnects }

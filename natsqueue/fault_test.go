@@ -23,7 +23,7 @@ import (
 
 // A proxy stands between a client and the server. While it is deaf, the
 // connections that it has keep sending and hear nothing: half-open ones, as they
-// are when a router forgets them.
+// are when a router forgets them. While it is mute, what they send is lost.
 type proxy struct {
 	listener net.Listener
 	mu       sync.Mutex
@@ -32,7 +32,7 @@ type proxy struct {
 
 type proxied struct {
 	client, server net.Conn
-	deaf           atomic.Bool
+	deaf, mute     atomic.Bool
 }
 
 func newProxy(t testing.TB, target string) *proxy {
@@ -73,7 +73,7 @@ func newProxy(t testing.TB, target string) *proxy {
 					}
 				}
 			}
-			copies.Go(func() { pump(client, back, new(atomic.Bool)) })
+			copies.Go(func() { pump(client, back, &c.mute) })
 			copies.Go(func() { pump(back, client, &c.deaf) })
 		}
 	})
@@ -100,6 +100,9 @@ func (p *proxy) each(f func(*proxied)) {
 
 // deafen makes the connections that exist half-open, or ends that.
 func (p *proxy) deafen(deaf bool) { p.each(func(c *proxied) { c.deaf.Store(deaf) }) }
+
+// silence makes the connections that exist mute.
+func (p *proxy) silence() { p.each(func(c *proxied) { c.mute.Store(true) }) }
 
 // cut closes the connections that exist.
 func (p *proxy) cut() { p.each((*proxied).close) }
@@ -170,6 +173,45 @@ func TestPutEndsWhenTheConnectionIsBack(t *testing.T) {
 		require.Equal(t, 1, stats(t, other).Unfinished)
 	}
 	require.Less(t, fastest, time.Second)
+}
+
+// An answer over the new connection must not confirm what was lost with the one
+// before. Which items share a confirmation is not known here, so each place in a
+// group is tried.
+func TestTasksSendsAcknowledgementsAgainThatWereLostWithTheConnection(t *testing.T) {
+	t.Parallel()
+	const most, items = 16, 60
+	for first := 20; first < 20+most; first++ {
+		t.Run(fmt.Sprint("from item ", first), func(t *testing.T) {
+			t.Parallel()
+			name := newName(t)
+			q, p := openBehind(t, name, natsqueue.WithPrefetch(most))
+			_, err := q.PutBatch(soon(t), make([]int, items))
+			require.NoError(t, err)
+			done := 0
+			for range q.Tasks(within(t, time.Minute)) {
+				done++
+				switch done {
+				case first:
+					p.silence()
+				case first + 2:
+					before := natsqueue.Reconnects(q)
+					p.cut()
+					require.Eventually(t, func() bool { return natsqueue.Reconnects(q) > before }, time.Minute, time.Millisecond)
+				}
+				if done == first+most {
+					break
+				}
+			}
+			require.Equal(t, first+most, done)
+			require.Equal(t, items-done, stats(t, open(t, name)).Unfinished, "what the loop finished is done when it returns")
+		})
+	}
+}
+
+func TestAnAnswerCoversEarlierAcknowledgementsOnAServerOfNoCluster(t *testing.T) {
+	t.Parallel()
+	require.True(t, natsqueue.Covering(open(t, newName(t))))
 }
 
 func TestDoneOfAClosedHandleIsSentAgain(t *testing.T) {

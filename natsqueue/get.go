@@ -170,11 +170,11 @@ func (q *Queue[T]) task(ctx context.Context, msg *nats.Msg) (*Task[T], error) {
 	t := &Task[T]{q: q, msg: msg}
 	err := q.codec.Unmarshal(msg.Data, &t.Item)
 	reason := ""
-	switch n := t.Deliveries(); {
+	switch {
 	case err != nil:
 		reason = "can't be decoded: " + err.Error()
-	case q.maxDeliveries > 0 && n > q.maxDeliveries:
-		reason = fmt.Sprintf("delivered %d times without success", n-1)
+	case q.maxDeliveries > 0 && t.Deliveries() > q.maxDeliveries:
+		reason = fmt.Sprintf("delivered %d times without success", t.Deliveries()-1)
 	default:
 		if d := t.early(); d > 0 {
 			q.handBack(msg, d)
@@ -191,7 +191,11 @@ func (q *Queue[T]) task(ctx context.Context, msg *nats.Msg) (*Task[T], error) {
 
 // early returns how long it is until the item may be given to a worker.
 func (t *Task[T]) early() time.Duration {
-	at, err := time.Parse(time.RFC3339Nano, t.msg.Header.Get(notBeforeHeader))
+	notBefore := t.msg.Header.Get(notBeforeHeader)
+	if notBefore == "" {
+		return 0
+	}
+	at, err := time.Parse(time.RFC3339Nano, notBefore)
 	if err != nil {
 		return 0
 	}

@@ -85,7 +85,8 @@ func (q *Queue[T]) handle(ctx context.Context, f func(ctx context.Context, item 
 			return
 		}
 		begin := time.Now()
-		q.keepAlive(t).run(func() bool {
+		l.keep(t)
+		l.run(func() bool {
 			err = f(context.WithValue(ctx, headerKey{}, t.Header()), t.Item)
 			return true
 		})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -235,7 +236,7 @@ func (m *mux) expect(f func(*nats.Msg)) (token string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.next++
-	token = fmt.Sprintf("%x", m.next)
+	token = strconv.FormatUint(m.next, 16)
 	m.wants[token] = f
 	return token
 }

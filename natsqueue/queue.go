@@ -99,6 +99,7 @@ type Queue[T any] struct {
 
 	stream   jetstream.Stream
 	consumer jetstream.Consumer
+	home     string                 // the name of the server that led the stream when the handle was opened
 	dead     jetstream.StreamConfig // of the dead-letter stream
 	ackWait  time.Duration
 	maxBytes int64 // of the stream; 0 is no bound
@@ -205,6 +206,14 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 		return err
 	}
 	info := q.stream.CachedInfo()
+	if info.Cluster == nil { // the answer to the creation does not tell
+		if info, err = q.stream.Info(ctx); err != nil {
+			return err
+		}
+	}
+	if info.Cluster != nil {
+		q.home = info.Cluster.Leader
+	}
 	if err := c.matchStream(info.Config); err != nil {
 		return err
 	}

@@ -56,7 +56,8 @@ func (q *Queue[T]) Tasks(ctx context.Context) iter.Seq[T] {
 				return
 			}
 			begin := time.Now()
-			more := q.keepAlive(t).run(func() bool { return yield(t.Item) })
+			l.keep(t)
+			more := l.run(func() bool { return yield(t.Item) })
 			l.pace(time.Since(begin))
 			l.finish(t)
 			if !more || ctx.Err() != nil {
@@ -68,19 +69,28 @@ func (q *Queue[T]) Tasks(ctx context.Context) iter.Seq[T] {
 
 // A loop is what a loop over Tasks or Batches remembers between its turns.
 type loop[T any] struct {
-	q           *Queue[T]
+	keeper[T]
 	ctx         context.Context // the caller's
 	settle      context.Context // ends settleTime after ctx
 	stop        func()
 	most        int // items that may be unconfirmed, and fetched ahead
 	ahead       int // items that may be fetched ahead now
 	took        time.Duration
-	unconfirmed []confirmation[T]
+	group       group[T]          // what the next request for a confirmation covers
+	unconfirmed []confirmation[T] // the oldest first
 }
 
-// A confirmation is on its way for an item that is done.
+// A group is tasks that one confirmation covers: all were acknowledged over the
+// same connection, to the same server.
+type group[T any] struct {
+	tasks    []*Task[T]
+	covering bool   // an answer to the last acknowledgement confirms the others
+	conn     uint64 // over which connection they went
+}
+
+// A confirmation is on its way for a group.
 type confirmation[T any] struct {
-	t     *Task[T]
+	group[T]
 	token string
 	came  chan struct{}
 	sent  time.Time
@@ -88,7 +98,7 @@ type confirmation[T any] struct {
 }
 
 func (q *Queue[T]) newLoop(ctx context.Context, most int) *loop[T] {
-	l := &loop[T]{q: q, ctx: ctx, most: most}
+	l := &loop[T]{keeper: keeper[T]{q: q}, ctx: ctx, most: most}
 	q.intake.reserve(most)
 	settle, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	l.settle = settle
@@ -118,6 +128,18 @@ func (q *Queue[T]) newLoop(ctx context.Context, most int) *loop[T] {
 // next waits for the next item. If it does not come at once, the loop meanwhile
 // waits for the confirmations of the last ones.
 func (l *loop[T]) next() (*Task[T], error) {
+	for {
+		msg, err := l.q.intake.tryClaim()
+		if err != nil {
+			return nil, err
+		}
+		if msg == nil {
+			break
+		}
+		if t, err := l.q.task(l.ctx, msg); t != nil || err != nil {
+			return t, err
+		}
+	}
 	c := l.q.claim()
 	if len(c) == 0 {
 		l.confirm(0)
@@ -143,6 +165,10 @@ func (l *loop[T]) pace(took time.Duration) {
 
 // finish marks a task done. The confirmation is waited for later, unless as many
 // are on their way as may be.
+//
+// To answer each acknowledgement costs the server and the client as much as all
+// else that an item needs. So while items come fast, and it is safe, only the last
+// of a group is answered.
 func (l *loop[T]) finish(t *Task[T]) {
 	if l.q.link.life.Err() != nil { // nothing listens for confirmations any more
 		_ = t.Done(l.settle)
@@ -151,45 +177,87 @@ func (l *loop[T]) finish(t *Task[T]) {
 	if !t.settled.CompareAndSwap(false, true) {
 		return
 	}
-	c := confirmation[T]{t: t, came: make(chan struct{}), sent: time.Now(), epoch: l.q.link.epoch()}
-	var once sync.Once
-	c.token = l.q.replies.expect(func(*nats.Msg) { once.Do(func() { close(c.came) }) })
-	_ = l.q.nc.PublishRequest(t.msg.Reply, l.q.replies.subject(c.token), ack)
-	l.unconfirmed = append(l.unconfirmed, c)
+	if len(l.group.tasks) == 0 {
+		l.group.conn, l.group.covering = l.q.covering()
+	}
+	l.group.tasks = append(l.group.tasks, t)
+	// Half of what may be unconfirmed: one half is confirmed while the other grows.
+	if l.group.covering && len(l.group.tasks) < l.most/2 && l.q.intake.isReady() {
+		_ = l.q.nc.Publish(t.msg.Reply, ack)
+	} else {
+		l.request()
+	}
 	l.confirm(max(l.most, 1))
 }
 
-// confirm waits until at most n confirmations are on their way. What is not
-// confirmed in time, or over a connection that is gone, is sent again.
+// request acknowledges the last task of the group and asks for an answer.
+func (l *loop[T]) request() {
+	c := confirmation[T]{group: l.group, came: make(chan struct{}), sent: time.Now(), epoch: l.q.link.epoch()}
+	var once sync.Once
+	c.token = l.q.replies.expect(func(*nats.Msg) { once.Do(func() { close(c.came) }) })
+	last := c.tasks[len(c.tasks)-1]
+	_ = l.q.nc.PublishRequest(last.msg.Reply, l.q.replies.subject(c.token), ack)
+	l.unconfirmed = append(l.unconfirmed, c)
+	l.group = group[T]{}
+}
+
+// confirm waits until at most n tasks are unconfirmed. What is not confirmed in
+// time, or over a connection that is gone, is sent again.
 func (l *loop[T]) confirm(n int) {
-	for len(l.unconfirmed) > n {
+	if n == 0 && len(l.group.tasks) > 0 {
+		l.request() // the last one is acknowledged a second time, which changes nothing
+	}
+	unconfirmed := len(l.group.tasks)
+	for _, c := range l.unconfirmed {
+		unconfirmed += len(c.tasks)
+	}
+	for unconfirmed > n {
 		c := l.unconfirmed[0]
 		l.unconfirmed = l.unconfirmed[1:]
-		select {
-		case <-c.came:
-			l.q.replies.forget(c.token)
+		unconfirmed -= len(c.tasks)
+		if l.await(c) {
 			continue
-		default:
 		}
+		for _, t := range c.tasks {
+			t.settled.Store(false)
+			_ = t.Done(l.settle)
+		}
+	}
+}
+
+// await waits for a confirmation, and reports whether it came for all of its
+// group.
+func (l *loop[T]) await(c confirmation[T]) bool {
+	defer l.q.replies.forget(c.token)
+	select {
+	case <-c.came:
+	default:
 		timer := time.NewTimer(time.Until(c.sent.Add(attemptTime)))
-		lost := false
+		defer timer.Stop()
 		select {
 		case <-c.came:
 		case <-timer.C:
-			lost = true
 			l.q.link.suspect()
+			return false
 		case <-c.epoch.Done():
-			lost = true
+			return false
 		case <-l.settle.Done():
-			lost = true
-		}
-		timer.Stop()
-		l.q.replies.forget(c.token)
-		if lost {
-			c.t.settled.Store(false)
-			_ = c.t.Done(l.settle)
+			return false
 		}
 	}
+	// An answer over a new connection says nothing of what was sent over the one before.
+	return len(c.tasks) == 1 || l.q.nc.Stats().Reconnects == c.conn
+}
+
+// covering reports whether the answer to an acknowledgement confirms those that
+// were sent before it over the same connection, which is the conn-th. The consumer
+// handles acknowledgements in the order in which they come to it, so none but a
+// lost one is passed by a later one. They can be lost between servers, and where
+// the consumer's leader changes, and no answer would tell; so it must be on the
+// server of this connection, and that one in no cluster.
+func (q *Queue[T]) covering() (conn uint64, ok bool) {
+	conn = q.nc.Stats().Reconnects // first: if the connection changes now, the answer is found to be of another
+	return conn, q.home != "" && q.home == q.nc.ConnectedServerName() && q.nc.ConnectedClusterName() == ""
 }
 
 // end confirms what is done, and hands back what was not begun.
@@ -198,45 +266,66 @@ func (l *loop[T]) end() {
 	l.q.intake.reserve(-l.most)
 	l.confirm(0)
 	l.stop()
+	l.rest()
 }
 
-// A keeper extends the ack wait of tasks at each third of it, until their body
-// has ended.
+// A keeper extends the ack wait of tasks at least at each third of it, until their
+// body has ended.
 type keeper[T any] struct {
 	q     *Queue[T]
 	mu    sync.Mutex
 	tasks []*Task[T]
+	// Runs while there are tasks, and until it fires then. To stop and start it for
+	// each of many quick bodies would cost more than that it fires for nothing.
 	timer *time.Timer
-	ended bool
+	armed bool
 }
 
-// keepAlive returns a keeper of t.
-func (q *Queue[T]) keepAlive(t *Task[T]) *keeper[T] {
-	k := &keeper[T]{q: q, tasks: []*Task[T]{t}}
-	every := q.ackWait / 3
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.timer = time.AfterFunc(every, func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if k.ended {
-			return
-		}
-		for _, t := range k.tasks {
-			if !t.settled.Load() {
-				_ = q.nc.Publish(t.msg.Reply, progress)
-			}
-		}
-		k.timer.Reset(every)
-	})
-	return k
-}
-
-// add adds a task to those that are kept alive.
-func (k *keeper[T]) add(t *Task[T]) {
+// keep adds a task to those that are kept alive.
+func (k *keeper[T]) keep(t *Task[T]) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.tasks = append(k.tasks, t)
+	if k.armed {
+		return
+	}
+	k.armed = true
+	if k.timer == nil {
+		k.timer = time.AfterFunc(k.q.ackWait/3, k.extend)
+	} else {
+		k.timer.Reset(k.q.ackWait / 3)
+	}
+}
+
+func (k *keeper[T]) extend() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, t := range k.tasks {
+		if !t.settled.Load() {
+			_ = k.q.nc.Publish(t.msg.Reply, progress)
+		}
+	}
+	if k.armed = len(k.tasks) > 0; k.armed {
+		k.timer.Reset(k.q.ackWait / 3)
+	}
+}
+
+// rest stops the timer of a keeper without tasks.
+func (k *keeper[T]) rest() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.timer != nil {
+		k.timer.Stop()
+	}
+}
+
+// release ends keeping tasks alive, and returns them.
+func (k *keeper[T]) release() []*Task[T] {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	tasks := k.tasks
+	k.tasks = k.tasks[:0]
+	return tasks
 }
 
 // run runs a body on the tasks. If it panics or ends its goroutine, they are
@@ -244,16 +333,13 @@ func (k *keeper[T]) add(t *Task[T]) {
 func (k *keeper[T]) run(body func() bool) (more bool) {
 	through := false
 	defer func() {
-		k.mu.Lock()
-		k.ended = true
-		k.timer.Stop()
-		k.mu.Unlock()
+		tasks := k.release()
 		if through {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
 		defer cancel()
-		for _, t := range k.tasks {
+		for _, t := range tasks {
 			_ = t.Retry(ctx, k.q.delay(t))
 		}
 	}()
