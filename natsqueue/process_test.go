@@ -300,6 +300,7 @@ func TestAClusterThatLosesItsLeaderLosesNothing(t *testing.T) {
 	a.q, err = natsqueue.Open[int](soon(t), js, name, natsqueue.WithReplicas(3), natsqueue.WithCapacity(20), natsqueue.WithAckWait(3*time.Second))
 	require.NoError(t, err)
 	defer a.q.Close()
+	require.False(t, natsqueue.Covering(a.q), "another server may handle the next acknowledgement")
 	idle := openAt(t, at, name) // and a handle that waits all the while
 	ended := make(chan error, 1)
 	go func() {
