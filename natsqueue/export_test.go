@@ -34,3 +34,15 @@ func Covering[T any](q *Queue[T]) bool {
 
 // Reconnects returns how often the handle's connection was replaced.
 func Reconnects[T any](q *Queue[T]) uint64 { return q.nc.Stats().Reconnects }
+
+// Confirms reports whether a loop takes msg, which came in answer to an
+// acknowledgement, for the confirmation of its item.
+func Confirms[T any](q *Queue[T], msg *nats.Msg) bool {
+	l := q.newLoop(context.Background(), 0)
+	defer l.stop()
+	l.group.tasks = make([]*Task[T], 1)
+	c := l.expect()
+	msg.Subject = q.replies.subject(c.token)
+	q.replies.receive(msg)
+	return l.await(c)
+}

@@ -432,6 +432,34 @@ func TestErrTellsWhyLoopsEnd(t *testing.T) {
 	require.NoError(t, q.Close())
 }
 
+func TestTasksTakesNoAnswerOfTheServersForTheConfirmationOfItsConsumer(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name)
+	noResponders := func() *nats.Msg { return &nats.Msg{Header: nats.Header{"Status": {"503"}}} }
+	require.True(t, natsqueue.Confirms(q, &nats.Msg{}))
+	require.False(t, natsqueue.Confirms(q, noResponders()), "a server that has just been started: send it again")
+	require.NoError(t, q.Err())
+
+	require.NoError(t, connect(t, shared.ClientURL()).DeleteStream(soon(t), name))
+	require.True(t, natsqueue.Confirms(q, noResponders()), "the queue is gone, and so is the item")
+	require.ErrorIs(t, q.Err(), jetstream.ErrStreamNotFound)
+}
+
+// It does not go on trying to mark the item done.
+func TestTasksEndsAtOnceWhenItsBodyDeletesTheQueue(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := open(t, name, natsqueue.WithAckWait(time.Hour))
+	fill(t, q, 1)
+	ctx := soon(t)
+	for range q.Tasks(ctx) {
+		require.NoError(t, connect(t, shared.ClientURL()).DeleteStream(ctx, name))
+	}
+	require.NoError(t, ctx.Err())
+	require.Error(t, q.Err())
+}
+
 func TestABodyThatPanicsIsNotGivenItsItemAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t))

@@ -92,7 +92,7 @@ type group[T any] struct {
 type confirmation[T any] struct {
 	group[T]
 	token string
-	came  chan struct{}
+	came  chan bool // holds whether the consumer answered, or the server that there is none
 	sent  time.Time
 	epoch context.Context
 }
@@ -192,13 +192,23 @@ func (l *loop[T]) finish(t *Task[T]) {
 
 // request acknowledges the last task of the group and asks for an answer.
 func (l *loop[T]) request() {
-	c := confirmation[T]{group: l.group, came: make(chan struct{}), sent: time.Now(), epoch: l.q.link.epoch()}
-	var once sync.Once
-	c.token = l.q.replies.expect(func(*nats.Msg) { once.Do(func() { close(c.came) }) })
+	c := l.expect()
 	last := c.tasks[len(c.tasks)-1]
 	_ = l.q.nc.PublishRequest(last.msg.Reply, l.q.replies.subject(c.token), ack)
 	l.unconfirmed = append(l.unconfirmed, c)
 	l.group = group[T]{}
+}
+
+// expect returns the confirmation of the group, which is about to be requested.
+func (l *loop[T]) expect() confirmation[T] {
+	c := confirmation[T]{group: l.group, came: make(chan bool, 1), sent: time.Now(), epoch: l.q.link.epoch()}
+	c.token = l.q.replies.expect(func(msg *nats.Msg) {
+		select {
+		case c.came <- !isStatus(msg):
+		default:
+		}
+	})
+	return c
 }
 
 // confirm waits until at most n tasks are unconfirmed. What is not confirmed in
@@ -229,13 +239,14 @@ func (l *loop[T]) confirm(n int) {
 // group.
 func (l *loop[T]) await(c confirmation[T]) bool {
 	defer l.q.replies.forget(c.token)
+	var answered bool
 	select {
-	case <-c.came:
+	case answered = <-c.came:
 	default:
 		timer := time.NewTimer(time.Until(c.sent.Add(attemptTime)))
 		defer timer.Stop()
 		select {
-		case <-c.came:
+		case answered = <-c.came:
 		case <-timer.C:
 			l.q.link.suspect()
 			return false
@@ -244,6 +255,10 @@ func (l *loop[T]) await(c confirmation[T]) bool {
 		case <-l.settle.Done():
 			return false
 		}
+	}
+	if !answered { // the consumer is not up, or gone, and then there is nothing to confirm
+		_ = l.q.look(true)
+		return l.q.intake.why() != nil
 	}
 	// An answer over a new connection says nothing of what was sent over the one before.
 	return len(c.tasks) == 1 || l.q.nc.Stats().Reconnects == c.conn
