@@ -95,7 +95,9 @@ func (q *Queue[T]) Put(ctx context.Context, item T, opts ...PutOption) error {
 
 // TryPut is [Queue.Put] without waiting for room: it returns [queue.ErrFull] if
 // the queue is full, or if calls that put are blocked in this handle. It still
-// waits for the server's acknowledgement.
+// waits for the server's acknowledgement; with replicas ([WithReplicas]), ErrFull
+// takes a second request, since their leader may refuse an item though there is
+// room.
 func (q *Queue[T]) TryPut(ctx context.Context, item T, opts ...PutOption) error {
 	ctx, err := enter(ctx)
 	if err != nil {
@@ -108,7 +110,33 @@ func (q *Queue[T]) TryPut(ctx context.Context, item T, opts ...PutOption) error 
 	if !q.line.isOpen() {
 		return queue.ErrFull
 	}
-	return q.publish(ctx, msgs[0], own)
+	var wait backoff
+	for begin := time.Now(); ; {
+		err := q.publish(ctx, msgs[0], own)
+		if !errors.Is(err, queue.ErrFull) || q.stream.CachedInfo().Config.Replicas == 1 || time.Since(begin) > attemptTime {
+			return err
+		}
+		if full, err := q.isFullFor(ctx, msgs[0]); err != nil {
+			return err
+		} else if full {
+			return queue.ErrFull
+		}
+		q.link.sleep(ctx, q.link.epoch(), wait.next(pollTime))
+	}
+}
+
+// isFullFor reports whether the stream has no room for a message. The leader of a
+// replicated stream refuses messages though it has room: it counts one twice from
+// when it has stored it until it has taken it from those that are under way.
+func (q *Queue[T]) isFullFor(ctx context.Context, msg *nats.Msg) (bool, error) {
+	const overhead = 64 // bytes, at least, that the store adds to a message
+	info, err := q.info(ctx)
+	if err != nil {
+		return false, err
+	}
+	c, s := info.Config, info.State
+	return c.MaxMsgs > 0 && s.Msgs >= uint64(c.MaxMsgs) ||
+		c.MaxBytes > 0 && s.Bytes+uint64(msg.Size())+overhead > uint64(c.MaxBytes), nil
 }
 
 // PutAfter is [Queue.Put] with [PutDelay].

@@ -50,6 +50,7 @@ func runWithServer(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	shared = startServer(serverOptions(dir))
 	code := m.Run()
+	three.shutdown()
 	shared.Shutdown()
 	shared.WaitForShutdown()
 	err = goleak.Find()

@@ -1,0 +1,87 @@
+package natsqueue_test
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/boundq/queue/natsqueue"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/require"
+)
+
+// A cluster of three servers in this process, for tests that kill none of them. The
+// server i has the tags "node:i" and "all".
+type cluster struct {
+	start   sync.Once
+	dir     string
+	servers []*server.Server
+}
+
+var three cluster
+
+// url returns the address of one of the servers.
+func (c *cluster) url(t testing.TB) string {
+	t.Helper()
+	c.start.Do(func() {
+		var err error
+		c.dir, err = os.MkdirTemp("", "natsqueue")
+		require.NoError(t, err)
+		ports := freePorts(t, 3)
+		var routes []*url.URL
+		for _, port := range ports {
+			routes = append(routes, &url.URL{Scheme: "nats", Host: fmt.Sprintf("127.0.0.1:%d", port)})
+		}
+		for i, port := range ports {
+			opts := serverOptions(fmt.Sprintf("%s/%d", c.dir, i))
+			opts.ServerName = fmt.Sprintf("node-%d", i)
+			opts.Tags = []string{fmt.Sprintf("node:%d", i), "all"}
+			opts.Cluster = server.ClusterOpts{Name: "three", Host: "127.0.0.1", Port: port}
+			opts.Routes = routes
+			s, err := server.NewServer(opts)
+			require.NoError(t, err)
+			c.servers = append(c.servers, s)
+			s.Start()
+		}
+		for _, s := range c.servers {
+			require.True(t, s.ReadyForConnections(time.Minute))
+		}
+	})
+	return c.servers[0].ClientURL()
+}
+
+func (c *cluster) shutdown() {
+	for _, s := range c.servers {
+		s.Shutdown()
+	}
+	for _, s := range c.servers {
+		s.WaitForShutdown()
+	}
+	_ = os.RemoveAll(c.dir)
+}
+
+// A leader that has just stored an item may count it twice, and refuse the next one
+// though there is room for it.
+func TestTryPutOfAReplicatedQueueIsRefusedOnlyIfItIsFull(t *testing.T) {
+	t.Parallel()
+	for limit, opt := range map[string]natsqueue.Option{"messages": natsqueue.WithCapacity(4), "bytes": natsqueue.WithMaxBytes(1000)} {
+		t.Run(limit, func(t *testing.T) {
+			t.Parallel()
+			f := &faulty{JetStream: connect(t, three.url(t)), err: &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum " + limit + " exceeded"}}
+			q, err := natsqueue.Open[int](soon(t), f, newName(t), natsqueue.WithReplicas(3), opt)
+			require.NoError(t, err)
+			defer q.Close()
+			for i := range 4 {
+				f.faults.Store(2)
+				require.NoError(t, q.TryPut(soon(t), i))
+			}
+			require.Eventually(t, func() bool { return errors.Is(q.TryPut(soon(t), 4), queue.ErrFull) }, time.Minute, time.Millisecond)
+		})
+	}
+}
