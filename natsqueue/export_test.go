@@ -2,6 +2,7 @@ package natsqueue
 
 import (
 	"context"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -13,7 +14,7 @@ type Claim = claim
 func (q *Queue[T]) Claim() Claim                                         { return q.claim() }
 func (q *Queue[T]) Await(ctx context.Context, c Claim) (*Task[T], error) { return q.await(ctx, c) }
 
-// CloseLine makes the line for room one in which somebody waits for a turn.
+// CloseLine closes the line of calls that put, as a blocked Put does.
 func (q *Queue[T]) CloseLine() { q.line.refused(q.line.join()) }
 
 // InLine returns how many calls of Put try or wait for their turn.
@@ -22,6 +23,19 @@ func (q *Queue[T]) InLine() int {
 	defer q.line.mu.Unlock()
 	return q.line.trying + len(q.line.waiting)
 }
+
+const AttemptTime = attemptTime
+
+// WithAttemptTime sets how long one request may take before it is sent again.
+func WithAttemptTime(d time.Duration) Option {
+	return func(c *config) error {
+		c.attemptTime = d
+		return nil
+	}
+}
+
+// Look makes the handle ask the server about the stream, as after a reconnect.
+func (q *Queue[T]) Look() { signal(q.renewed) }
 
 // Message returns the message of a task.
 func (t *Task[T]) Message() *nats.Msg { return t.msg }

@@ -17,6 +17,7 @@ import (
 
 const (
 	pullTime  = 5 * time.Second        // how long the server keeps a pull request
+	quietTime = 20 * time.Second       // and one that follows a request for which no item came; half-open connections are noticed after it
 	watchTime = 500 * time.Millisecond // how often watch looks for pull requests that were lost
 	retryTime = 2 * time.Second        // when a message is redelivered that could not be rejected
 	pullBytes = 8 << 20                // bytes that one pull request may bring; the server cuts a connection at 64 MiB
@@ -207,11 +208,14 @@ func (t *Task[T]) early() time.Duration {
 type receiver struct {
 	pulls     string // the subject of pull requests
 	limits    atomic.Pointer[pullLimits]
+	quiet     atomic.Bool        // no item came for the last request
+	deaf      atomic.Bool        // the user may not hear what the server tells
 	inbox     *nats.Subscription // where messages come; of the intake's mu
 	events    chan *nats.Msg     // what the server tells
 	advisory  []*nats.Subscription
 	connected chan nats.Status
 	kick      chan struct{} // makes watch look at the stream soon
+	renewed   chan struct{} // makes it look at once, after the connection was replaced
 }
 
 // pullLimits are those that the consumer's configuration sets to one request.
@@ -225,16 +229,9 @@ func limitsOf(c jetstream.ConsumerConfig) *pullLimits {
 	return &pullLimits{batch: c.MaxRequestBatch, expires: c.MaxRequestExpires, bytes: c.MaxRequestMaxBytes}
 }
 
-// expiry returns how long the server is to keep a request.
-func (l *pullLimits) expiry() time.Duration {
-	if l.expires > 0 {
-		return min(pullTime, l.expires)
-	}
-	return pullTime
-}
-
-// request returns a pull request for up to n messages, and for how many it is.
-func (l *pullLimits) request(n int, maxPayload int64) (body []byte, batch int) {
+// request returns a pull request for up to n messages that the server keeps for
+// expires, and for how many messages it is.
+func (l *pullLimits) request(n int, maxPayload int64, expires time.Duration) (body []byte, batch int) {
 	if l.batch > 0 {
 		n = min(n, l.batch)
 	}
@@ -243,23 +240,49 @@ func (l *pullLimits) request(n int, maxPayload int64) (body []byte, batch int) {
 		bytes = min(bytes, l.bytes)
 	}
 	return []byte(`{"batch":` + strconv.Itoa(n) + `,"max_bytes":` + strconv.Itoa(bytes) +
-		`,"expires":` + strconv.FormatInt(int64(l.expiry()), 10) + `}`), n
+		`,"expires":` + strconv.FormatInt(int64(expires), 10) + `}`), n
 }
 
-// pull sends pull requests for n messages. The intake's mu is held.
-func (q *Queue[T]) pull(n int) error {
+// pull sends pull requests for n messages, and returns how long the server keeps
+// them. The intake's mu is held.
+func (q *Queue[T]) pull(n int) (expires time.Duration, err error) {
 	if !q.nc.IsConnected() {
-		return nats.ErrDisconnected
+		return 0, nats.ErrDisconnected
 	}
 	limits := q.limits.Load()
+	expires = q.patience()
+	if limits.expires > 0 {
+		expires = min(expires, limits.expires)
+	}
 	for n > 0 {
-		body, batch := limits.request(n, q.nc.MaxPayload())
+		body, batch := limits.request(n, q.nc.MaxPayload(), expires)
 		if err := q.nc.PublishRequest(q.pulls, q.inbox.Subject, body); err != nil {
-			return err
+			return 0, err
 		}
 		n -= batch
 	}
-	return nil
+	return expires, nil
+}
+
+// patience returns how long a handle that waits for items goes without asking the
+// server: longer if none have come for a while, so that idle handles cost little.
+// The server tells of shutdowns and new leaders; a user who may not hear it finds
+// them by asking.
+func (q *Queue[T]) patience() time.Duration {
+	for _, subject := range q.advisories() {
+		if refused(q.nc, subject) {
+			q.deaf.Store(true)
+		}
+	}
+	if q.quiet.Load() && !q.deaf.Load() {
+		return quietTime
+	}
+	return pullTime
+}
+
+// advisories returns the subjects of what the server tells.
+func (q *Queue[T]) advisories() [2]string {
+	return [...]string{streamUpdated + q.name, leaderElected + q.name + "." + consumerName}
 }
 
 // listen starts the intake.
@@ -272,7 +295,7 @@ func (q *Queue[T]) listen() (err error) {
 	if q.inbox, err = q.nc.Subscribe(q.nc.NewInbox(), q.receive); err != nil {
 		return err
 	}
-	for _, subject := range []string{streamUpdated + q.name, leaderElected + q.name + "." + consumerName} {
+	for _, subject := range q.advisories() {
 		sub, err := q.nc.ChanSubscribe(subject, q.events)
 		if err != nil {
 			return err
@@ -280,7 +303,13 @@ func (q *Queue[T]) listen() (err error) {
 		q.advisory = append(q.advisory, sub)
 	}
 	q.connected = q.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
-	q.link.work.Go(q.watch)
+	q.renewed = make(chan struct{}, 1)
+	followed := make(chan struct{})
+	q.link.work.Go(func() {
+		defer close(followed)
+		q.follow()
+	})
+	q.link.work.Go(func() { q.watch(followed) })
 	return nil
 }
 
@@ -315,6 +344,7 @@ func (q *Queue[T]) receive(msg *nats.Msg) {
 	current := msg.Sub == q.inbox
 	q.intake.mu.Unlock()
 	if !isStatus(msg) {
+		q.quiet.Store(false)
 		q.intake.arrive(msg, current)
 		return
 	}
@@ -327,6 +357,9 @@ func (q *Queue[T]) receive(msg *nats.Msg) {
 			strconv.Itoa(limits.bytes) == msg.Header.Get("Nats-Pending-Bytes") {
 			q.intake.end(fmt.Errorf("natsqueue: the next item is larger than the consumer's max_bytes of %d", limits.bytes))
 			return
+		}
+		if msg.Header.Get("Status") == "408" {
+			q.quiet.Store(true)
 		}
 		q.intake.unanswered(n)
 		return
@@ -354,6 +387,7 @@ func (q *Queue[T]) handBack(msg *nats.Msg, delay time.Duration) {
 // renew asks again for all that is wanted, at a new inbox: what still comes to
 // the old one is taken, but no longer counted.
 func (q *Queue[T]) renew() {
+	q.quiet.Store(false) // a new leader may not take requests yet
 	q.intake.renew(func() error {
 		if !q.nc.IsConnected() {
 			return nats.ErrDisconnected
@@ -368,24 +402,13 @@ func (q *Queue[T]) renew() {
 	})
 }
 
-// watch renews requests that the server has lost, keeps alive what was fetched
-// ahead, and ends the intake when the queue is shut down and empty. The server
-// tells of shutdowns and new leaders, but may not be heard.
-func (q *Queue[T]) watch() {
-	timer := time.NewTimer(watchTime)
-	defer timer.Stop()
-	var wait backoff
-	looked, extended := time.Now(), time.Now()
+// follow asks again for what was lost with a connection as soon as there is
+// another. It returns when the handle or the connection is closed.
+func (q *Queue[T]) follow() {
 	for {
-		look, overdue := false, false
 		select {
 		case <-q.link.life.Done():
 			return
-		case event := <-q.events:
-			if strings.HasPrefix(event.Subject, leaderElected) {
-				q.renew() // the one before took the requests with it
-			}
-			look = true
 		case status, ok := <-q.connected:
 			if !ok || status == nats.CLOSED {
 				q.intake.end(nats.ErrConnectionClosed)
@@ -393,12 +416,37 @@ func (q *Queue[T]) watch() {
 			}
 			q.link.reconnected()
 			q.renew()
+			signal(q.renewed)
+		}
+	}
+}
+
+// watch renews requests that the server has lost, keeps alive what was fetched
+// ahead, and ends the intake when the queue is shut down and empty. The server
+// tells of shutdowns and new leaders, but may not be heard. watch ends with follow;
+// it waits for answers, and follow does not.
+func (q *Queue[T]) watch(followed <-chan struct{}) {
+	timer := time.NewTimer(watchTime)
+	defer timer.Stop()
+	var wait backoff
+	looked, extended := time.Now(), time.Now()
+	for {
+		look, overdue := false, false
+		select {
+		case <-followed:
+			return
+		case event := <-q.events:
+			if strings.HasPrefix(event.Subject, leaderElected) {
+				q.renew() // the one before took the requests with it
+			}
+			look = true
+		case <-q.renewed:
 			look = true
 		case <-q.kick:
 			wait = 0 // and look in a moment, unless another call asks first: then items still come
 		case <-timer.C:
-			look = q.intake.isWaiting() && (q.shutdown.Load() || time.Since(looked) > pullTime)
-			if overdue = q.intake.overdue(q.limits.Load().expiry() + time.Second); overdue {
+			look = q.intake.isWaiting() && (q.shutdown.Load() || time.Since(looked) > q.patience())
+			if overdue = q.intake.overdue(); overdue {
 				look = true
 			}
 		}
@@ -428,7 +476,7 @@ func (q *Queue[T]) watch() {
 // flush waits until the server has read the requests that were sent, and ends
 // the intake if it refused one because a permission is missing.
 func (q *Queue[T]) flush(before error) {
-	ctx, cancel := context.WithTimeout(q.link.life, attemptTime)
+	ctx, cancel := q.link.try(q.link.life)
 	defer cancel()
 	if q.nc.FlushWithContext(ctx) != nil {
 		return
@@ -443,7 +491,7 @@ func (q *Queue[T]) flush(before error) {
 // limits are: that it was deleted is told to those alone that wait at that moment.
 func (q *Queue[T]) look(unanswered bool) error {
 	before := q.nc.LastError()
-	ctx, cancel := context.WithTimeout(q.link.life, attemptTime)
+	ctx, cancel := q.link.try(q.link.life)
 	defer cancel()
 	info, err := q.stream.Info(ctx)
 	if err == nil && unanswered {

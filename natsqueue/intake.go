@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+const answerTime = time.Second // how long an answer may take after the server should have sent it
+
 // An intake decides how many messages a handle asks the server for, and which
 // caller gets the one that comes. It knows nothing of the server but its two
 // functions.
@@ -26,9 +28,9 @@ import (
 //	len(ready) <= room, ahead <= room
 //	demand() > 0 implies asked > 0 or returning > 0 or lost or cause != nil
 type intake struct {
-	pull  func(n int) error // asks the server for n messages
-	back  func(*nats.Msg)   // hands a message back, and returns when the server has it
-	state func() error      // why the server does not answer, nil if it does
+	pull  func(n int) (time.Duration, error) // asks the server for n messages, and returns how long it keeps the request
+	back  func(*nats.Msg)                    // hands a message back, and returns when the server has it
+	state func() error                       // why the server does not answer, nil if it does
 
 	mu        sync.Mutex
 	waiting   []claim     // calls that no message has come for, the oldest first
@@ -36,7 +38,7 @@ type intake struct {
 	ahead     int         // how many are to be
 	room      int         // how many may be: those that were asked for before ahead became less still come
 	asked     int         // messages that were asked for and have not come
-	askedAt   time.Time   // when the last request was sent
+	due       time.Time   // when the server should have answered all requests
 	lost      bool        // requests were lost, or could not be sent; renew sends them again
 	returning int         // messages that are being handed back
 	cause     error       // why no more messages come
@@ -143,12 +145,16 @@ func (in *intake) ask() {
 	if n <= 0 || n < in.asked || in.returning > 0 || in.lost || in.cause != nil {
 		return
 	}
-	if err := in.pull(n); err != nil {
+	expires, err := in.pull(n)
+	if err != nil {
 		in.lost = true
 		return
 	}
+	due := time.Now().Add(expires + answerTime)
+	if in.asked == 0 || due.After(in.due) {
+		in.due = due
+	}
 	in.asked += n
-	in.askedAt = time.Now()
 }
 
 // arrive takes a message that came from the server, in answer to a request that
@@ -230,10 +236,10 @@ func (in *intake) renew(prepare func() error) {
 }
 
 // overdue reports whether requests were lost, or should have ended.
-func (in *intake) overdue(after time.Duration) bool {
+func (in *intake) overdue() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.lost || in.asked > 0 && time.Since(in.askedAt) > after
+	return in.lost || in.asked > 0 && time.Now().After(in.due)
 }
 
 // isWaiting reports whether calls wait for messages.

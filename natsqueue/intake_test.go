@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/boundq/queue"
 	"github.com/nats-io/nats.go"
@@ -20,18 +21,19 @@ type desk struct {
 	returned []*nats.Msg // what was handed back
 	hold     chan struct{}
 	down     bool
+	keeps    time.Duration // how long it keeps a request
 }
 
 func newDesk() *desk {
 	d := &desk{}
 	d.intake.work = &d.work
 	d.intake.state = func() error { return nil }
-	d.intake.pull = func(n int) error {
+	d.intake.pull = func(n int) (time.Duration, error) {
 		if d.down {
-			return nats.ErrDisconnected
+			return 0, nats.ErrDisconnected
 		}
 		d.asked = append(d.asked, n)
-		return nil
+		return d.keeps, nil
 	}
 	d.intake.back = func(msg *nats.Msg) {
 		if d.hold != nil {
@@ -168,7 +170,7 @@ func TestAnIntakeThatCantAskAsksAgainWhenItIsRenewed(t *testing.T) {
 		d.down = true
 		d.claim()
 		d.check(t)
-		require.True(t, d.overdue(0))
+		require.True(t, d.overdue())
 		d.down = false
 		d.renew(func() error { return errors.New("not yet") })
 		require.Empty(t, d.asked)
@@ -216,5 +218,23 @@ func TestTheErrorOfACallThatWaitedSaysWhatTheServerRefused(t *testing.T) {
 		_, err := d.await(ctx, claim)
 		require.ErrorIs(t, err, context.Canceled)
 		require.ErrorIs(t, err, refused)
+	})
+}
+
+func TestRequestsAreOverdueWhenTheServerShouldHaveAnsweredAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		d.keeps = 20 * time.Second
+		d.claim()
+		d.keeps = 5 * time.Second
+		d.claim()
+		time.Sleep(d.keeps + answerTime + 1)
+		require.False(t, d.overdue(), "the server still keeps the first")
+		time.Sleep(15 * time.Second)
+		require.True(t, d.overdue())
+		d.renew(func() error { return nil })
+		require.False(t, d.overdue())
+		time.Sleep(d.keeps + answerTime + 1)
+		require.True(t, d.overdue(), "the first is not counted any more")
 	})
 }

@@ -28,7 +28,10 @@ const (
 // answered either.
 type link struct {
 	nc   *nats.Conn
-	name string          // of the queue, for permission violations
+	name string // of the queue, for permission violations
+
+	attemptTime time.Duration // how long one request may take before it is sent again
+
 	life context.Context // ends with the handle, with the cause ErrClosed
 	die  context.CancelCauseFunc
 
@@ -42,8 +45,8 @@ type link struct {
 	work       sync.WaitGroup // goroutines of the handle
 }
 
-func newLink(nc *nats.Conn, name string) *link {
-	l := &link{nc: nc, name: name}
+func newLink(nc *nats.Conn, name string, attemptTime time.Duration) *link {
+	l := &link{nc: nc, name: name, attemptTime: attemptTime}
 	l.life, l.die = context.WithCancelCause(context.Background())
 	l.era, l.nextEra = context.WithCancel(context.Background())
 	return l
@@ -122,11 +125,22 @@ func (l *link) trouble() error {
 	return nil
 }
 
+// try returns a context for one request: it ends with ctx, when the request took
+// too long, and when the connection is replaced.
+func (l *link) try(ctx context.Context) (context.Context, context.CancelFunc) {
+	return l.within(ctx, l.epoch())
+}
+
+func (l *link) within(ctx, epoch context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, l.attemptTime)
+	stop := context.AfterFunc(epoch, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
 // attempt calls do, and replaces the errors of its context by what they mean.
 func (l *link) attempt(ctx, epoch context.Context, do func(context.Context) error) error {
-	attempt, cancel := context.WithTimeout(ctx, attemptTime)
+	attempt, cancel := l.within(ctx, epoch)
 	defer cancel()
-	defer context.AfterFunc(epoch, cancel)()
 	err := do(attempt)
 	switch {
 	case err == nil || attempt.Err() == nil:

@@ -31,7 +31,8 @@ type config struct {
 	// Of the handle, and not of the queue.
 	maxDeliveries int
 	backoff       func(deliveries int) time.Duration
-	prefetch      int // -1 if it was not asked for
+	prefetch      int           // -1 if it was not asked for
+	attemptTime   time.Duration // how long one request may take; tests change it
 }
 
 // WithCapacity bounds the queue to n unfinished items: those that are queued and

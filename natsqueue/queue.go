@@ -138,7 +138,7 @@ func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts 
 	if err := checkName(name); err != nil {
 		return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
 	}
-	c := config{codec: jsonCodec{}, backoff: exponential, prefetch: -1}
+	c := config{codec: jsonCodec{}, backoff: exponential, prefetch: -1, attemptTime: attemptTime}
 	for _, opt := range opts {
 		if err := opt(&c); err != nil {
 			return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
@@ -155,7 +155,7 @@ func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts 
 		codec:         c.codec,
 		maxDeliveries: c.maxDeliveries,
 		backoff:       c.backoff,
-		link:          newLink(js.Conn(), name),
+		link:          newLink(js.Conn(), name, c.attemptTime),
 		ears:          newEars(js.Conn(), ackMetric+name+"."+consumerName),
 	}
 	q.kick = make(chan struct{}, 1)
