@@ -13,6 +13,7 @@ import (
 	"github.com/boundq/queue/natsqueue"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -66,14 +67,20 @@ func (c *cluster) shutdown() {
 	_ = os.RemoveAll(c.dir)
 }
 
+// What the server answers when a stream is full.
+var (
+	errMaxMsgs  = &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum messages exceeded"}
+	errMaxBytes = &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum bytes exceeded"}
+)
+
 // A leader that has just stored an item may count it twice, and refuse the next one
 // though there is room for it.
 func TestTryPutOfAReplicatedQueueIsRefusedOnlyIfItIsFull(t *testing.T) {
 	t.Parallel()
-	for limit, opt := range map[string]natsqueue.Option{"messages": natsqueue.WithCapacity(4), "bytes": natsqueue.WithMaxBytes(1000)} {
-		t.Run(limit, func(t *testing.T) {
+	for refusal, opt := range map[error]natsqueue.Option{errMaxMsgs: natsqueue.WithCapacity(4), errMaxBytes: natsqueue.WithMaxBytes(1000)} {
+		t.Run(refusal.Error(), func(t *testing.T) {
 			t.Parallel()
-			f := &faulty{JetStream: connect(t, three.url(t)), err: &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum " + limit + " exceeded"}}
+			f := &faulty{JetStream: connect(t, three.url(t)), err: refusal}
 			q, err := natsqueue.Open[int](soon(t), f, newName(t), natsqueue.WithReplicas(3), opt)
 			require.NoError(t, err)
 			defer q.Close()
@@ -84,4 +91,34 @@ func TestTryPutOfAReplicatedQueueIsRefusedOnlyIfItIsFull(t *testing.T) {
 			require.Eventually(t, func() bool { return errors.Is(q.TryPut(soon(t), 4), queue.ErrFull) }, time.Minute, time.Millisecond)
 		})
 	}
+}
+
+// The leader of the consumer tells of an acknowledgement before that of the stream
+// has removed the item, so the Put that this wakes may be refused once more. It does
+// not wait for its next poll, which is at least half a second away.
+func TestABlockedPutOfAReplicatedQueueEndsSoonAfterAnItemIsDone(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	worker := openAt(t, three.url(t), name, natsqueue.WithReplicas(3), natsqueue.WithCapacity(1))
+	f := &faulty{JetStream: connect(t, three.url(t)), err: errMaxMsgs}
+	producer, err := natsqueue.Open[int](soon(t), f, name)
+	require.NoError(t, err)
+	defer producer.Close()
+	fill(t, producer, 1)
+	fastest := time.Hour
+	for begin := time.Now(); fastest > 500*time.Millisecond && time.Since(begin) < time.Minute; {
+		var stored time.Time
+		var putter sync.WaitGroup
+		putter.Go(func() {
+			assert.NoError(t, producer.Put(soon(t), 1))
+			stored = time.Now()
+		})
+		time.Sleep(3 * time.Second) // until it polls once a second
+		f.faults.Store(1)
+		get(t, worker)
+		done := time.Now()
+		putter.Wait()
+		fastest = min(fastest, stored.Sub(done))
+	}
+	require.Less(t, fastest, 500*time.Millisecond)
 }

@@ -113,7 +113,7 @@ func (q *Queue[T]) TryPut(ctx context.Context, item T, opts ...PutOption) error 
 	var wait backoff
 	for begin := time.Now(); ; {
 		err := q.publish(ctx, msgs[0], own)
-		if !errors.Is(err, queue.ErrFull) || q.stream.CachedInfo().Config.Replicas == 1 || time.Since(begin) > attemptTime {
+		if !errors.Is(err, queue.ErrFull) || !q.replicated() || time.Since(begin) > attemptTime {
 			return err
 		}
 		if full, err := q.isFullFor(ctx, msgs[0]); err != nil {
@@ -124,6 +124,9 @@ func (q *Queue[T]) TryPut(ctx context.Context, item T, opts ...PutOption) error 
 		q.link.sleep(ctx, q.link.epoch(), wait.next(pollTime))
 	}
 }
+
+// replicated reports whether several servers store the queue.
+func (q *Queue[T]) replicated() bool { return q.stream.CachedInfo().Config.Replicas > 1 }
 
 // isFullFor reports whether the stream has no room for a message. The leader of a
 // replicated stream refuses messages though it has room: it counts one twice from
@@ -209,9 +212,13 @@ func (q *Queue[T]) put(ctx context.Context, msgs []*nats.Msg, own bool) (n int, 
 			defer q.ears.rest()
 			listens = true // and try at once: an earlier acknowledgement is not heard of
 		case delay > 0:
-			if err := q.ears.sleep(ctx, q.link.life, delay); err != nil {
+			heard, err := q.ears.sleep(ctx, q.link.life, delay)
+			if err != nil {
 				q.line.leave(false)
 				return n, err
+			}
+			if heard && q.replicated() {
+				wait = 0 // the consumer's leader tells of it before that of the stream has removed the item
 			}
 		}
 		stored, err := q.send(ctx, msgs[n:], own, &window)
@@ -304,6 +311,7 @@ func (q *Queue[T]) orShutdown(ctx context.Context, err error) error {
 
 const (
 	slowPoll = time.Second            // between the attempts of a blocked call that hears of acknowledgements
+	restPoll = 4 * time.Second        // and of one that has been blocked for long
 	unheard  = 250 * time.Millisecond // after which a call that may listen and has heard of none polls no more often than that
 )
 
@@ -377,23 +385,23 @@ func (e *ears) limit(blocked time.Duration) time.Duration {
 		e.deaf.Store(true)
 	}
 	if e.ever.Load() || blocked > unheard && !e.deaf.Load() {
-		return slowPoll
+		return min(max(slowPoll, blocked/8), restPoll)
 	}
 	return pollTime
 }
 
 // sleep waits for d, or until an acknowledgement is heard of.
-func (e *ears) sleep(ctx, life context.Context, d time.Duration) error {
+func (e *ears) sleep(ctx, life context.Context, d time.Duration) (heard bool, err error) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
+		return false, nil
 	case <-e.heard:
-		return nil
+		return true, nil
 	case <-ctx.Done():
-		return ended(ctx, nil)
+		return false, ended(ctx, nil)
 	case <-life.Done():
-		return ErrClosed
+		return false, ErrClosed
 	}
 }

@@ -62,7 +62,7 @@ func TestAPutWhoseAnswerIsLostStoresItsItemOnce(t *testing.T) {
 // The server refuses with one code whatever its store fails of.
 func TestOnlyAFullQueueMakesAPutWait(t *testing.T) {
 	t.Parallel()
-	f := &faulty{err: &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum bytes exceeded"}}
+	f := &faulty{err: errMaxBytes}
 	q := openFaulty(t, newName(t), f)
 	f.faults.Store(1)
 	err := q.Put(soon(t), 1)

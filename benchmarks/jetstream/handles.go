@@ -173,9 +173,9 @@ func blockedFleet(ctx context.Context, d *deployment, w way, size, items int) (r
 	return rate, err
 }
 
-// atRest returns how many messages a second the server and its clients exchange
-// while size members do nothing but block: in Put, as the queue is full, or for an
-// item, as it is empty.
+// atRest returns how many messages a second size members exchange with the server
+// while they do nothing but block: in Put, as the queue is full, or for an item, as
+// it is empty.
 func atRest(ctx context.Context, d *deployment, w way, full bool, size int, settle, window time.Duration) (rate float64, err error) {
 	err = withFleet(ctx, d, 1, size, func(ctx context.Context, f *fleet, background *errgroup.Group) error {
 		if full {
@@ -194,17 +194,11 @@ func atRest(ctx context.Context, d *deployment, w way, full bool, size int, sett
 			})
 		}
 		time.Sleep(settle)
-		before, err := d.messages()
-		if err != nil {
-			return err
-		}
+		sent, received := f.messages()
 		begin := time.Now()
 		time.Sleep(window)
-		after, err := d.messages()
-		if err != nil {
-			return err
-		}
-		rate = float64(after-before) / time.Since(begin).Seconds()
+		sentAfter, receivedAfter := f.messages()
+		rate = float64(sentAfter+receivedAfter-sent-received) / time.Since(begin).Seconds()
 		return nil
 	})
 	if err != nil {

@@ -17,6 +17,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // sizes says how much is measured.
@@ -34,7 +36,7 @@ func main() {
 	err := run(context.Background(), os.Stdout, sizes{
 		rounds: 5, items: 15_000, itemsR3: 6_000,
 		fleets: []int{4, 50, 100, 200}, fleetItems: 600,
-		handles: []int{1, 100, 1_000}, settle: 3 * time.Second, per: 4 * time.Second,
+		handles: []int{1, 100, 1_000}, settle: 40 * time.Second, per: 40 * time.Second,
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "jetstream:", err)
@@ -133,20 +135,29 @@ func blockedFleets(ctx context.Context, out io.Writer, d *deployment, s sizes) e
 	return nil
 }
 
+// resting measures all handles of one way at the same time: they do little.
 func resting(ctx context.Context, out io.Writer, d *deployment, s sizes) error {
-	fmt.Fprintf(out, "\nMessages a second between the server and handles at rest, over %v\n", s.per)
+	fmt.Fprintf(out, "\nMessages a second between the server and handles at rest, over %v after %v\n", s.per, s.settle)
 	fmt.Fprintf(out, "%8s  %-10s %12s %15s\n", "handles", "", "empty queue", "full queue")
-	for _, size := range s.handles {
-		for _, w := range ways {
-			empty, err := atRest(ctx, d, w, false, size, s.settle, s.per)
-			if err != nil {
-				return err
+	rates := make([][][2]float64, len(ways)) // by size, empty and full
+	for i, w := range ways {
+		rates[i] = make([][2]float64, len(s.handles))
+		var fleets errgroup.Group
+		for j, size := range s.handles {
+			for k, full := range []bool{false, true} {
+				fleets.Go(func() (err error) {
+					rates[i][j][k], err = atRest(ctx, d, w, full, size, s.settle, s.per)
+					return err
+				})
 			}
-			full, err := atRest(ctx, d, w, true, size, s.settle, s.per)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(out, "%8d  %-10s %12.1f %15.1f\n", size, w.name, empty, full)
+		}
+		if err := fleets.Wait(); err != nil {
+			return err
+		}
+	}
+	for j, size := range s.handles {
+		for i, w := range ways {
+			fmt.Fprintf(out, "%8d  %-10s %12.1f %15.1f\n", size, w.name, rates[i][j][0], rates[i][j][1])
 		}
 	}
 	return nil

@@ -97,20 +97,6 @@ func (d *deployment) close() {
 	}
 }
 
-// messages returns how many messages the servers have received from and sent to
-// clients, in all.
-func (d *deployment) messages() (int64, error) {
-	var sum int64
-	for _, s := range d.servers {
-		varz, err := s.Varz(nil)
-		if err != nil {
-			return 0, err
-		}
-		sum += varz.InMsgs + varz.OutMsgs
-	}
-	return sum, nil
-}
-
 func freePorts(n int) (ports []int, err error) {
 	for range n {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
