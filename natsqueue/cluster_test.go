@@ -122,3 +122,30 @@ func TestABlockedPutOfAReplicatedQueueEndsSoonAfterAnItemIsDone(t *testing.T) {
 	}
 	require.Less(t, fastest, 500*time.Millisecond)
 }
+
+func TestAQueueIsStoredWhereItsPlacementSays(t *testing.T) {
+	t.Parallel()
+	js := connect(t, three.url(t))
+	leader := func(stream string) string {
+		s, err := js.Stream(soon(t), stream)
+		require.NoError(t, err)
+		return s.CachedInfo().Cluster.Leader
+	}
+	for node := range 3 {
+		name, tag := newName(t), fmt.Sprintf("node:%d", node)
+		q := openAt(t, three.url(t), name, natsqueue.WithPlacement("three", "all", tag))
+		openAt(t, three.url(t), name, natsqueue.WithPlacement("three", tag, "all"))
+		openAt(t, three.url(t), name)
+		fill(t, q, 1)
+		require.Equal(t, 1, get(t, q))
+		for _, stream := range []string{name, name + "_dead"} {
+			require.Equal(t, fmt.Sprintf("node-%d", node), leader(stream))
+		}
+		_, err := natsqueue.Open[int](soon(t), js, name, natsqueue.WithPlacement("", "all"))
+		require.ErrorContains(t, err, `its placement is cluster "three", tags ["all" "`+tag+`"], not cluster "", tags ["all"]`)
+	}
+	for _, nowhere := range []natsqueue.Option{natsqueue.WithPlacement("four"), natsqueue.WithPlacement("", "node:3")} {
+		_, err := natsqueue.Open[int](soon(t), js, newName(t), nowhere)
+		require.ErrorContains(t, err, "no suitable peers for placement")
+	}
+}

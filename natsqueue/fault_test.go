@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -679,13 +680,28 @@ func TestCallsSurviveContextsThatBreakTheirPromises(t *testing.T) {
 	require.Equal(t, 3, get(t, empty))
 }
 
-func TestPrintingAHandleShowsItsName(t *testing.T) {
+func TestPrintingAQueueOrATaskReadsNoStateByAnyVerb(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name)
-	for _, format := range []string{"%v", "%+v", "%s", "%#v"} {
-		require.Equal(t, fmt.Sprintf("natsqueue %q", name), fmt.Sprintf(format, q))
+	fill(t, q, 1)
+	task, err := q.Get(soon(t))
+	require.NoError(t, err)
+	var worker sync.WaitGroup
+	worker.Go(func() { // which the race detector sees, if printing reads the fields
+		assert.NoError(t, q.Put(soon(t), 2))
+		assert.NoError(t, task.Done(soon(t)))
+		assert.NoError(t, q.Close())
+	})
+	handle := fmt.Sprintf("natsqueue %q", name)
+	for printed, want := range map[any]string{q: handle, task: handle + " item 1"} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d", "%x", "%t"} {
+			require.Equal(t, want, fmt.Sprintf(verb, printed), verb)
+		}
+		require.Equal(t, strconv.Quote(want), fmt.Sprintf("%q", printed))
 	}
+	worker.Wait()
+	require.Equal(t, handle+" item 1", task.LogValue().String())
 	require.Equal(t, "[name="+name+"]", q.LogValue().String())
 }
 

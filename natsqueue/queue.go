@@ -289,9 +289,17 @@ func (q *Queue[T]) Err() error { return q.intake.why() }
 // String returns the name of the queue, for logs. It reads no state.
 func (q *Queue[T]) String() string { return "natsqueue " + strconv.Quote(q.name) }
 
-// GoString returns what String does: %#v would read the handle's state while
-// other goroutines change it.
-func (q *Queue[T]) GoString() string { return q.String() }
+// Format implements [fmt.Formatter]. It writes what [Queue.String] returns,
+// quoted for %q, whatever the verb: by default, %d and %#v would read the
+// handle's state while other goroutines change it.
+func (q *Queue[T]) Format(f fmt.State, verb rune) { format(f, verb, q.String()) }
+
+func format(f fmt.State, verb rune, text string) {
+	if verb != 'q' {
+		verb = 's'
+	}
+	fmt.Fprintf(f, fmt.FormatString(f, verb), text)
+}
 
 // LogValue returns the name of the queue, for log/slog.
 func (q *Queue[T]) LogValue() slog.Value { return slog.GroupValue(slog.String("name", q.name)) }

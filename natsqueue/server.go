@@ -3,6 +3,7 @@ package natsqueue
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -143,10 +144,20 @@ func (c config) matchStream(s jetstream.StreamConfig) error {
 		return differs("number of bytes", s.MaxBytes, c.maxBytes)
 	case c.duplicates > 0 && s.Duplicates != c.duplicates:
 		return differs("duplicate window", s.Duplicates, c.duplicates)
+	case c.placement != nil && describe(c.placement) != describe(s.Placement):
+		return differs("placement", describe(s.Placement), describe(c.placement))
 	case c.memory && s.Storage != jetstream.MemoryStorage:
 		return differs("storage", s.Storage, jetstream.MemoryStorage)
 	}
 	return nil
+}
+
+// describe returns a placement in words.
+func describe(p *jetstream.Placement) string {
+	if p == nil || p.Cluster == "" && len(p.Tags) == 0 {
+		return "any"
+	}
+	return fmt.Sprintf("cluster %q, tags %q", p.Cluster, slices.Sorted(slices.Values(p.Tags)))
 }
 
 func (c config) matchDeadLetters(s, of jetstream.StreamConfig) error {

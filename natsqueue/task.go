@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strconv"
 	"strings"
@@ -69,6 +70,23 @@ func (t *Task[T]) Deliveries() int {
 	}
 	return max(n, 1)
 }
+
+// String returns the name of the queue and the item's place in its stream, for
+// logs. It does not show the item.
+func (t *Task[T]) String() string {
+	place := "?"
+	if meta, err := t.msg.Metadata(); err == nil {
+		place = strconv.FormatUint(meta.Sequence.Stream, 10)
+	}
+	return t.q.String() + " item " + place
+}
+
+// Format implements [fmt.Formatter]. It writes what [Task.String] returns, quoted
+// for %q, whatever the verb.
+func (t *Task[T]) Format(f fmt.State, verb rune) { format(f, verb, t.String()) }
+
+// LogValue returns what [Task.String] does, for log/slog.
+func (t *Task[T]) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // Header returns the headers of the item's message: those of [PutHeader], and
 // those of NATS. It must not be changed.
