@@ -54,7 +54,7 @@ func TestPutBatchStoresItemsInOrder(t *testing.T) {
 	})
 }
 
-func TestPutBatchThatDoesNotFitStoresAPrefixAndWaitsForRoom(t *testing.T) {
+func TestPutBatchThatDoesNotFitStoresAPrefixAndBlocksForRoom(t *testing.T) {
 	onEachServer(t, func(t *testing.T, _ string, q *natsqueue.Queue[int]) {
 		ctx, cancel := context.WithCancel(soon(t))
 		var n int
@@ -251,9 +251,9 @@ func TestWhatWasFetchedAheadIsKeptAlive(t *testing.T) {
 }
 
 // handedBack returns how many deliveries more than items there were, if each item
-// was worked on once.
+// was processed once.
 func handedBack(t *testing.T, q *natsqueue.Queue[int], a, b int) int {
-	require.Equal(t, 30, a+b, "each item is worked on once")
+	require.Equal(t, 30, a+b, "each item is processed once")
 	return int(stats(t, q).Delivered) - 30
 }
 

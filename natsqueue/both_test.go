@@ -117,7 +117,7 @@ func TestEachCallReturnsTheErrorOfTheQueuesState(t *testing.T) {
 		name             string
 		items            int
 		down             bool
-		put, tryPut, get error // DeadlineExceeded if the call waits
+		put, tryPut, get error // DeadlineExceeded if the call blocks
 	}{
 		{"empty", 0, false, nil, nil, context.DeadlineExceeded},
 		{"partly filled", 2, false, nil, nil, nil},
@@ -188,15 +188,15 @@ func TestAContextThatIsDoneWinsOverEverything(t *testing.T) {
 	}
 }
 
-func TestAPutWaitsForRoomAndKeepsItsPlaceInLine(t *testing.T) {
+func TestAPutBlocksForRoomAndKeepsItsPlaceInLine(t *testing.T) {
 	onBoth(t, 1, func(t *testing.T, q common) {
 		fillCommon(t, q, 1)
 		var putters sync.WaitGroup
 		for i := range 5 {
 			putters.Go(func() { assert.NoError(t, q.Put(soon(t), i+2)) })
-			eventually(t, func() bool { return q.putting() == i+1 }, "it waits in line")
+			eventually(t, func() bool { return q.putting() == i+1 }, "it is blocked in line")
 		}
-		require.Equal(t, queue.ErrFull, q.TryPut(soon(t), 99), "a newcomer got a slot that somebody waits for")
+		require.Equal(t, queue.ErrFull, q.TryPut(soon(t), 99), "a newcomer took a slot that a blocked Put waits for")
 		for want := range 6 {
 			item, done, err := q.Get(soon(t))
 			require.NoError(t, err)
@@ -254,7 +254,7 @@ func TestAShutdownEndsEveryGetAndEveryLoop(t *testing.T) {
 	}
 }
 
-func TestAGracefulShutdownLeavesWhatWaits(t *testing.T) {
+func TestAGracefulShutdownLeavesQueuedItems(t *testing.T) {
 	onBoth(t, 5, func(t *testing.T, q common) {
 		fillCommon(t, q, 5)
 		require.NoError(t, q.Shutdown(soon(t), false))
@@ -270,7 +270,7 @@ func TestAGracefulShutdownLeavesWhatWaits(t *testing.T) {
 	})
 }
 
-func TestAnImmediateShutdownDropsWhatWaits(t *testing.T) {
+func TestAnImmediateShutdownDropsQueuedItems(t *testing.T) {
 	for _, graceful := range []bool{false, true} {
 		t.Run("", func(t *testing.T) {
 			onBoth(t, 5, func(t *testing.T, q common) {
@@ -292,7 +292,7 @@ func TestAnImmediateShutdownDropsWhatWaits(t *testing.T) {
 	}
 }
 
-func TestJoinWaitsUntilAllIsDoneAndNotJustTaken(t *testing.T) {
+func TestJoinBlocksUntilAllIsDoneAndNotJustTaken(t *testing.T) {
 	onBoth(t, 5, func(t *testing.T, q common) {
 		require.NoError(t, q.Join(soon(t)), "nothing was put")
 		fillCommon(t, q, 3)
@@ -353,7 +353,7 @@ func TestTasksEndsWhenItsContextDoes(t *testing.T) {
 				turns.Add(1)
 			}
 		})
-		eventually(t, func() bool { return q.figures(t).Unfinished == 0 }, "it waits after two turns")
+		eventually(t, func() bool { return q.figures(t).Unfinished == 0 }, "it blocks after two turns")
 		cancel()
 		worker.Wait()
 		require.EqualValues(t, 2, turns.Load())
@@ -411,7 +411,7 @@ func TestContextsThatEndAtOnceLoseNothing(t *testing.T) {
 			})
 		}
 		fillCommon(t, q, items)
-		require.NoError(t, q.Join(soon(t)), "an item waits for its time to acknowledge")
+		require.NoError(t, q.Join(soon(t)), "an item waits out its ack wait")
 		workers.Wait()
 		require.EqualValues(t, items, got.Load())
 		require.EqualValues(t, items*(items+1)/2, sum.Load())

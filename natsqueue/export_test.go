@@ -17,7 +17,7 @@ func (q *Queue[T]) Await(ctx context.Context, c Claim) (*Task[T], error) { retur
 // CloseLine closes the line of calls that put, as a blocked Put does.
 func (q *Queue[T]) CloseLine() { q.line.refused(q.line.join()) }
 
-// InLine returns how many calls of Put try or wait for their turn.
+// InLine returns how many calls of Put try or are blocked.
 func (q *Queue[T]) InLine() int {
 	q.line.mu.Lock()
 	defer q.line.mu.Unlock()

@@ -168,7 +168,7 @@ func TestGetOverAHalfOpenConnectionReceivesWhatComes(t *testing.T) {
 		}
 	})
 	other := open(t, name)
-	eventually(t, func() bool { return stats(t, other).Waiting == 1 }, "Get waits")
+	eventually(t, func() bool { return stats(t, other).Waiting == 1 }, "Get is blocked")
 	p.deafen(true)
 	eventually(t, func() bool { return stats(t, other).Waiting == 0 }, "its request expires")
 	require.NoError(t, other.Put(soon(t), 2))
@@ -512,7 +512,7 @@ func TestABodyThatPanicsIsNotGivenItsItemAgainAtOnce(t *testing.T) {
 	}
 }
 
-func TestOpenServesAnAccountThatRequiresABoundInBytes(t *testing.T) {
+func TestOpenWorksForAnAccountThatRequiresABoundInBytes(t *testing.T) {
 	t.Parallel()
 	s := startServer(serverOptions(t.TempDir()))
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })

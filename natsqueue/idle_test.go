@@ -45,7 +45,7 @@ func TestAnIdleHandleAsksEvery20Seconds(t *testing.T) {
 	require.Equal(t, 5*time.Second, next(), "items come again")
 }
 
-// The server tells of a shutdown only those who may hear it.
+// A user without the permission hears of no shutdown.
 func TestAnIdleHandleThatMayNotHearAsksEvery5Seconds(t *testing.T) {
 	t.Parallel()
 	all := &server.SubjectPermission{Allow: []string{">"}}

@@ -13,7 +13,7 @@ import (
 const answerTime = time.Second // how long an answer may take after the server should have sent it
 
 // An intake decides how many messages a handle asks the server for, and which
-// caller gets the one that comes. It knows nothing of the server but its two
+// caller takes the one that comes. It knows nothing of the server but its two
 // functions.
 //
 // Requests are counted here, and not left to package jetstream, because of what
@@ -112,7 +112,7 @@ func (in *intake) tryClaim() (*nats.Msg, error) {
 }
 
 // reserve changes by n how many messages may be ready. Messages that exceed it are
-// handed back, the oldest first, so that they come again in order.
+// handed back, the oldest first, so that they are redelivered in order.
 func (in *intake) reserve(n int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -170,7 +170,7 @@ func (in *intake) arrive(msg *nats.Msg, counted bool) {
 	in.ask()
 }
 
-// give gives a message to the call that has waited longest, keeps it ready, or
+// give gives a message to the call that has been blocked longest, keeps it ready, or
 // hands it back. mu must be held.
 func (in *intake) give(msg *nats.Msg) {
 	switch {
@@ -242,7 +242,7 @@ func (in *intake) overdue() bool {
 	return in.lost || in.asked > 0 && time.Now().After(in.due)
 }
 
-// isWaiting reports whether calls wait for messages.
+// isWaiting reports whether calls are blocked.
 func (in *intake) isWaiting() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -263,7 +263,7 @@ func (in *intake) fetchedAhead() []*nats.Msg {
 	return slices.Clone(in.ready)
 }
 
-// end releases all calls that wait, and all that will, because of err. Messages
+// end releases all blocked calls, and all later ones, because of err. Messages
 // that are ready are handed back.
 func (in *intake) end(err error) {
 	in.mu.Lock()

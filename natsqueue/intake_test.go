@@ -50,7 +50,7 @@ func (d *desk) check(t *testing.T) {
 	synctest.Wait()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	require.False(t, len(d.waiting) > 0 && len(d.ready) > 0, "a call waits while a message is ready")
+	require.False(t, len(d.waiting) > 0 && len(d.ready) > 0, "a call is blocked while a message is ready")
 	require.LessOrEqual(t, len(d.ready), d.room)
 	require.LessOrEqual(t, d.ahead, d.room)
 	if d.demand() > 0 {
@@ -207,7 +207,7 @@ func TestAnIntakeThatEndsReleasesCallsAndHandsBackMessages(t *testing.T) {
 	})
 }
 
-func TestTheErrorOfACallThatWaitedSaysWhatTheServerRefused(t *testing.T) {
+func TestTheErrorOfABlockedCallSaysWhatTheServerRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk()
 		ctx, cancel := context.WithCancel(t.Context())

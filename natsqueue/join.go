@@ -111,25 +111,25 @@ func (j *joiners) poll(life context.Context, poll func() (empty bool, err error)
 	}
 }
 
-// Shutdown ends the queue, for every process: from now on nothing is put, and
-// calls of [Queue.Put] that wait for room return [queue.ErrShutdown].
+// Shutdown ends the queue, for every process: from now on no item is put, and
+// blocked calls of [Queue.Put] return [queue.ErrShutdown].
 //
 // Shutdown(ctx, false), the graceful one, leaves the items in the queue: they
 // can still be received, and when the last one is done, [Queue.Get] returns
 // ErrShutdown and loops over [Queue.Tasks] end. Shutdown(ctx, true), the
-// immediate one, drops all items, those that are being worked on included: Join
+// immediate one, drops all items, those in progress included: Join
 // does not wait for these, and marking them done has no effect. They are not
-// returned; get them first if they are worth saving.
+// returned; receive them first if they are worth saving.
 //
-// Shutdown can be called again, at any time, by anyone; a graceful one can be
+// Shutdown can be called again, at any time, from any process; a graceful one can be
 // followed by an immediate one. No shutdown can be undone, nor does the server's
-// restart undo it: to begin anew, delete the streams. An immediate one that
+// restart undo it: to start over, delete the streams. An immediate one that
 // fails on its way, with ctx.Err() or an error of the connection, has ended the
 // queue, but may have left items in it; call it again.
 //
 // The complexity is O(1); of an immediate shutdown after a graceful one it is
-// O(n), where n is the number of items that wait, and items that are being
-// worked on, or that wait for the delay of a [Task.Retry], stay unfinished.
+// O(n), where n is the number of queued items, and items that are in progress, or
+// delayed by [Task.Retry], stay unfinished.
 func (q *Queue[T]) Shutdown(ctx context.Context, immediate bool) error {
 	ctx, err := enter(ctx)
 	if err != nil {
@@ -157,7 +157,7 @@ func (q *Queue[T]) seal(ctx context.Context) error {
 // this comes before the seal, and the stream must refuse messages in another way
 // first: by their size, which is looked at when a message is stored. (Were the
 // subject moved away, those under way would still come in after the purge.) The
-// mark tells those who are refused that it is not for their size.
+// mark tells the calls that are refused that their size is not the reason.
 func (q *Queue[T]) drop(ctx context.Context) error {
 	err := q.update(ctx, func(c *jetstream.StreamConfig) {
 		c.MaxMsgSize = 1
@@ -174,7 +174,7 @@ func (q *Queue[T]) drop(ctx context.Context) error {
 	return err
 }
 
-// acknowledgeAll takes out of a sealed queue all messages that wait. It asks for
+// acknowledgeAll takes all queued messages out of a sealed queue. It asks for
 // them at an inbox that is drained at the end: what is still on its way there
 // when an attempt ends is acknowledged too, and the next attempt goes on.
 func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
@@ -227,8 +227,7 @@ func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
 	})
 }
 
-// allInHand returns errQueued if there are more messages than in the hands
-// of workers.
+// allInHand returns errQueued if there are more messages than workers hold.
 func (q *Queue[T]) allInHand(ctx context.Context) error {
 	stream, err := q.stream.Info(ctx)
 	if err != nil {
@@ -245,9 +244,9 @@ func (q *Queue[T]) allInHand(ctx context.Context) error {
 }
 
 // update changes the configuration of the stream. The server has no way to make
-// it one step with the reading. Who is overtaken by another shutdown reads it
-// again; but not for ever, since the server gives one code to all that it
-// doesn't like.
+// it one step with the reading. A call that is overtaken by another shutdown reads
+// it again; but not for ever, since the server gives one code to all that it
+// refuses.
 func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConfig)) error {
 	again := 16
 	return q.link.call(ctx, func(ctx context.Context) error {

@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// A line is where the calls of Put through one handle wait for room. While
-// there is room they try to store their items all at once. When one finds the
-// queue full, the line closes: one tries at a time, in the order in which they
-// came, and it keeps its place when it is refused again. When one is let in
-// without having waited, there is room for more than it, and one more may try at
-// a time: so the line opens as fast as room is found, and a queue that was full
-// once does not go on taking one item a round trip. While several try at a time
-// a later one may get the slot that an earlier one just missed.
+// A line is the wait queue of the calls of Put through one handle. While there is
+// room, all of them try to store their items at once. When one finds the queue
+// full, the line closes: one call tries at a time, in the order of arrival, and a
+// call that is refused again keeps its place. When a call stores its item without
+// having been blocked, there is room for more, and one more may try at a time: the
+// line opens as fast as room is found, and a queue that was full once does not go
+// on taking one item a round trip. While several try at a time, a later one may
+// take the slot that an earlier one just missed.
 //
 // The zero value is an open line.
 type line struct {
@@ -25,10 +25,10 @@ type line struct {
 	tickets uint64
 }
 
-// A place is that of one call of Put in line.
+// A place is the place of one call of Put in line.
 type place struct {
 	ticket uint64
-	turn   chan struct{} // closed when it may try; nil if it never waited
+	turn   chan struct{} // closed when it may try; nil if it was never blocked
 }
 
 // isOpen reports whether there was room at the last attempt.
@@ -52,7 +52,7 @@ func (l *line) join() *place {
 	return p
 }
 
-// await waits for the turn of p to try. If ctx ends or the handle is closed
+// await blocks until it is the turn of p to try. If ctx ends or the handle is closed
 // first, p leaves the line.
 func (l *line) await(ctx context.Context, closed <-chan struct{}, p *place) error {
 	if p.turn == nil {
@@ -79,7 +79,7 @@ func (l *line) await(ctx context.Context, closed <-chan struct{}, p *place) erro
 	return err
 }
 
-// refused puts a Put that found the queue full back in its place.
+// refused blocks a Put that found the queue full, in its old place.
 func (l *line) refused(p *place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,7 +100,7 @@ func (l *line) leave(roomy bool) {
 	l.admit()
 }
 
-// insert lets p wait. mu must be held.
+// insert blocks p. mu must be held.
 func (l *line) insert(p *place) {
 	p.turn = make(chan struct{})
 	i, _ := slices.BinarySearchFunc(l.waiting, p, func(a, b *place) int { return cmp.Compare(a.ticket, b.ticket) })

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A queuer stands in line and notes when its turn comes.
+// A queuer is a call in line, and notes when its turn comes.
 type queuer struct {
 	*place
 	turn bool
@@ -26,7 +26,7 @@ func stand(ctx context.Context, l *line, p *place) *queuer {
 	return q
 }
 
-func TestAnOpenLineLetsEverybodyTry(t *testing.T) {
+func TestAnOpenLineLetsEveryCallTry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l line
 		for range 5 {
@@ -36,7 +36,7 @@ func TestAnOpenLineLetsEverybodyTry(t *testing.T) {
 	})
 }
 
-func TestALineThatClosedLetsOneTryAtATimeInTheOrderInWhichTheyCame(t *testing.T) {
+func TestAClosedLineLetsOneCallTryAtATimeInOrderOfArrival(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx := t.Context()
 		var l line
@@ -102,7 +102,7 @@ func TestALineOpensAsFastAsRoomIsFound(t *testing.T) {
 	})
 }
 
-func TestWhoGivesUpHoldsUpNobodyInLine(t *testing.T) {
+func TestACallThatGivesUpHoldsUpNoOtherInLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var l line

@@ -78,7 +78,7 @@ func (l *link) call(ctx context.Context, do func(context.Context) error) error {
 	return l.persist(ctx, do)
 }
 
-// persist calls do until it succeeds or fails for a reason that waiting can't
+// persist calls do until it succeeds or fails for a reason that time does not
 // remove. Each call has a context of its own, because an answer may be lost and
 // would then be waited for as long as ctx lasts.
 func (l *link) persist(ctx context.Context, do func(context.Context) error) error {

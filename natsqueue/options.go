@@ -57,7 +57,7 @@ func WithAckWait(d time.Duration) Option {
 	return func(c *config) error {
 		c.ackWait = d
 		if d < shortestAckWait {
-			return fmt.Errorf("the time to acknowledge is %v and must be at least %v", d, shortestAckWait)
+			return fmt.Errorf("the ack wait is %v and must be at least %v", d, shortestAckWait)
 		}
 		return nil
 	}

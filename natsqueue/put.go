@@ -186,10 +186,10 @@ func (q *Queue[T]) encode(items []T, opts []PutOption) (msgs []*nats.Msg, own bo
 }
 
 // put stores messages in order, and returns how many it stored. It is the only
-// way through the line, so that a batch waits there like a single item.
+// way through the line, so that a batch is blocked there like a single item.
 //
 // The first call in line tries again after 1 ms, and then after twice as long
-// each time. Once it has waited for a while it listens for acknowledgements too,
+// each time. Once it has been blocked for a while it listens for acknowledgements too,
 // and tries when it hears of one. (A busy queue would tell it of each one, so it
 // does not listen at first, unless the last call of this handle had to.)
 func (q *Queue[T]) put(ctx context.Context, msgs []*nats.Msg, own bool) (n int, err error) {
@@ -315,7 +315,7 @@ const (
 	unheard  = 250 * time.Millisecond // after which a call that may listen and has heard of none polls no more often than that
 )
 
-// Ears hear of acknowledgements, for the calls of one handle that wait for room.
+// Ears hear of acknowledgements, for the blocked Puts of one handle.
 // All handles of a queue listen as one queue group, so that each slot that
 // becomes free wakes one of them and not all: with as many publishes as blocked
 // handles for each item, a fleet would bring the queue to a standstill. A wake-up
@@ -379,7 +379,7 @@ func (e *ears) rest() {
 }
 
 // limit returns how far apart a call that has been blocked for so long may try.
-// A user who may not listen has nothing but polling.
+// If the user may not listen there is nothing but polling.
 func (e *ears) limit(blocked time.Duration) time.Duration {
 	if refused(e.nc, e.subject) {
 		e.deaf.Store(true)

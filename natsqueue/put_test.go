@@ -59,8 +59,8 @@ func TestAPutWhoseAnswerIsLostStoresItsItemOnce(t *testing.T) {
 	}
 }
 
-// The server refuses with one code whatever its store fails of.
-func TestOnlyAFullQueueMakesAPutWait(t *testing.T) {
+// The server has one code for all failures of its store.
+func TestOnlyAFullQueueBlocksAPut(t *testing.T) {
 	t.Parallel()
 	f := &faulty{err: errMaxBytes}
 	q := openFaulty(t, newName(t), f)
@@ -74,7 +74,7 @@ func TestOnlyAFullQueueMakesAPutWait(t *testing.T) {
 
 // An item that was refused, and is put again under the same identity, must not
 // be taken for one that is there already.
-func TestAPutThatWaitedIsStored(t *testing.T) {
+func TestABlockedPutIsStored(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t), natsqueue.WithCapacity(1))
 	var putters sync.WaitGroup
@@ -85,7 +85,7 @@ func TestAPutThatWaitedIsStored(t *testing.T) {
 	})
 	for i := range 30 {
 		if i%10 == 0 {
-			time.Sleep(100 * time.Millisecond) // until the Put waits for its longest
+			time.Sleep(100 * time.Millisecond) // until the Put sleeps for its longest
 		}
 		require.Equal(t, i, get(t, q))
 	}
@@ -103,9 +103,9 @@ func TestAPutThatGivesUpLeavesTheLineToTheNext(t *testing.T) {
 	var putters sync.WaitGroup
 	for i, ctx := range []context.Context{first, second, soon(t)} {
 		putters.Go(func() { errs[i] = q.Put(ctx, i+2) })
-		eventually(t, func() bool { return q.InLine() == i+1 }, "it waits in line")
+		eventually(t, func() bool { return q.InLine() == i+1 }, "it is blocked in line")
 	}
-	cancelSecond() // waits behind the first
+	cancelSecond() // blocked behind the first
 	cancelFirst()  // polls
 	require.Equal(t, 1, get(t, q))
 	putters.Wait()
@@ -142,7 +142,7 @@ func TestProducersInSeveralHandlesShareTheBound(t *testing.T) {
 	require.Equal(t, map[int]int{0: each, 1: each, 2: each}, last)
 }
 
-func TestAPutThatHasWaitedForAWhileListensForAcknowledgements(t *testing.T) {
+func TestAPutThatIsBlockedForAWhileListensForAcknowledgements(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name, natsqueue.WithCapacity(1))
@@ -161,13 +161,13 @@ func TestAPutThatHasWaitedForAWhileListensForAcknowledgements(t *testing.T) {
 		get(t, q)
 	}
 	putters.Wait()
-	eventually(t, listeners(0), "nobody waits any more")
+	eventually(t, listeners(0), "no call is blocked any more")
 }
 
-func TestATryPutDoesNotOvertakeThoseWhoWait(t *testing.T) {
+func TestATryPutDoesNotOvertakeABlockedPut(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t), natsqueue.WithCapacity(5))
-	q.CloseLine() // somebody waits, and does not know yet that there is room
+	q.CloseLine() // a call is blocked, and does not know yet that there is room
 	require.ErrorIs(t, q.TryPut(soon(t), 1), queue.ErrFull)
 	require.Zero(t, stats(t, q).Unfinished)
 }

@@ -52,13 +52,13 @@ func TestOpenRefusesABadOption(t *testing.T) {
 	t.Parallel()
 	js := connect(t, shared.ClientURL())
 	for want, opts := range map[string][]natsqueue.Option{
-		"the capacity is 0 and must be positive":                    {natsqueue.WithCapacity(0)},
-		"the capacity is -5 and must be positive":                   {natsqueue.WithCapacity(-5)},
-		"the time to acknowledge is 0s and must be at least 100ms":  {natsqueue.WithAckWait(0)},
-		"the time to acknowledge is -1s and must be at least 100ms": {natsqueue.WithAckWait(-time.Second)},
-		"the time to acknowledge is 1ns and must be at least 100ms": {natsqueue.WithAckWait(1)},
-		"the number of items in flight is 0 and must be positive":   {natsqueue.WithMaxInFlight(0)},
-		"the number of replicas is 0 and must be positive":          {natsqueue.WithReplicas(0)},
+		"the capacity is 0 and must be positive":                  {natsqueue.WithCapacity(0)},
+		"the capacity is -5 and must be positive":                 {natsqueue.WithCapacity(-5)},
+		"the ack wait is 0s and must be at least 100ms":           {natsqueue.WithAckWait(0)},
+		"the ack wait is -1s and must be at least 100ms":          {natsqueue.WithAckWait(-time.Second)},
+		"the ack wait is 1ns and must be at least 100ms":          {natsqueue.WithAckWait(1)},
+		"the number of items in flight is 0 and must be positive": {natsqueue.WithMaxInFlight(0)},
+		"the number of replicas is 0 and must be positive":        {natsqueue.WithReplicas(0)},
 		"the codec is nil": {natsqueue.WithCodec(nil)},
 		"replicas > 1 not supported in non-clustered mode":           {natsqueue.WithReplicas(3)},
 		"the number of replicas is -1 and must be positive":          {natsqueue.WithCapacity(9), natsqueue.WithReplicas(-1)},
@@ -80,7 +80,7 @@ func TestOpenRefusesAStreamThatIsNotTheQueueAskedFor(t *testing.T) {
 	open(t, name, natsqueue.WithCapacity(7), natsqueue.WithAckWait(5*time.Second), natsqueue.WithMaxInFlight(3))
 	for want, opt := range map[string]natsqueue.Option{
 		"its capacity is 7, not 8":                  natsqueue.WithCapacity(8),
-		"its time to acknowledge is 5s, not 6s":     natsqueue.WithAckWait(6 * time.Second),
+		"its ack wait is 5s, not 6s":                natsqueue.WithAckWait(6 * time.Second),
 		"its number of items in flight is 3, not 4": natsqueue.WithMaxInFlight(4),
 		"its number of replicas is 1, not 3":        natsqueue.WithReplicas(3),
 		"its storage is File, not Memory":           natsqueue.WithMemoryStorage(),
@@ -182,7 +182,7 @@ func TestAQueueWithoutACapacityHasNoBound(t *testing.T) {
 	require.Equal(t, figures{Len: 2000, Unfinished: 2000}, remote{q}.figures(t))
 }
 
-func TestTheBoundCoversWhatIsBeingWorkedOn(t *testing.T) {
+func TestTheCapacityCoversItemsInProgress(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t), natsqueue.WithCapacity(2))
 	fill(t, q, 2)
@@ -288,7 +288,7 @@ func TestCloseEndsTheCallsOfItsHandleAndNoOthers(t *testing.T) {
 	require.NoError(t, q.Close())
 	callers.Wait()
 
-	require.NoError(t, inHand.Done(soon(t)), "what was gotten can still be marked done")
+	require.NoError(t, inHand.Done(soon(t)), "what was received can still be marked done")
 	require.ErrorIs(t, q.Put(soon(t), 9), natsqueue.ErrClosed)
 	require.ErrorIs(t, q.TryPut(soon(t), 9), natsqueue.ErrClosed)
 	_, err = q.Get(soon(t))
@@ -313,7 +313,7 @@ func TestCloseHandsBackWhatWasOnItsWay(t *testing.T) {
 		require.NoError(t, other.Put(soon(t), i))
 		require.NoError(t, q.Close())
 		task, err := other.Get(soon(t))
-		require.NoError(t, err, "it waits for its time to acknowledge")
+		require.NoError(t, err, "it waits out its ack wait")
 		require.Equal(t, i, task.Item)
 		require.NoError(t, task.Done(soon(t)))
 	}
@@ -378,7 +378,7 @@ func TestADeletedQueueEndsEveryCall(t *testing.T) {
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
 }
 
-// The server tells it to those who wait.
+// The server tells only the requests that it holds at that moment.
 func TestADeletedConsumerEndsAGetThatComesLater(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
@@ -434,7 +434,7 @@ func TestAnIdleWorkerHearsOfAShutdown(t *testing.T) {
 	require.Less(t, fastest, 2*time.Second)
 }
 
-// A message in hand may come back as long as it is not done, and somebody must
+// A message in hand may come back as long as it is not done, and a worker must
 // be there then.
 func TestAWorkerStaysUntilTheLastItemIsDone(t *testing.T) {
 	t.Parallel()
@@ -452,7 +452,7 @@ func TestAWorkerStaysUntilTheLastItemIsDone(t *testing.T) {
 	require.ErrorIs(t, err, queue.ErrShutdown)
 }
 
-func TestAnImmediateShutdownDoesNotWaitForWhatIsBeingWorkedOn(t *testing.T) {
+func TestAnImmediateShutdownDoesNotWaitForItemsInProgress(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t))
 	fill(t, q, 3)
@@ -463,7 +463,7 @@ func TestAnImmediateShutdownDoesNotWaitForWhatIsBeingWorkedOn(t *testing.T) {
 	require.NoError(t, task.Done(soon(t)))
 }
 
-func TestAnImmediateShutdownAfterAGracefulOneLeavesWhatIsBeingWorkedOn(t *testing.T) {
+func TestAnImmediateShutdownAfterAGracefulOneLeavesItemsInProgress(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name, natsqueue.WithMaxInFlight(1))
@@ -472,7 +472,7 @@ func TestAnImmediateShutdownAfterAGracefulOneLeavesWhatIsBeingWorkedOn(t *testin
 	require.NoError(t, err)
 	require.NoError(t, q.Shutdown(soon(t), false))
 	require.NoError(t, q.Shutdown(soon(t), true))
-	eventually(t, func() bool { return stats(t, q).Unfinished == 1 }, "one is being worked on")
+	eventually(t, func() bool { return stats(t, q).Unfinished == 1 }, "one is in progress")
 	open(t, name, natsqueue.WithMaxInFlight(1))
 	require.NoError(t, task.Done(soon(t)))
 	require.NoError(t, q.Join(soon(t)))

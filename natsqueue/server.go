@@ -89,7 +89,7 @@ func (c config) stream(name string, version serverVersion) jetstream.StreamConfi
 func (c config) deadLetters(name string, of jetstream.StreamConfig) jetstream.StreamConfig {
 	s := jetstream.StreamConfig{
 		Name:        name + deadSuffix,
-		Description: "What was rejected from the queue " + name,
+		Description: "Dead letters of the queue " + name,
 		Subjects:    []string{subjectRoot + name + deadSuffix + allItems},
 		Storage:     of.Storage,
 		Replicas:    of.Replicas,
@@ -177,7 +177,7 @@ func (c config) matchDeadLetters(s, of jetstream.StreamConfig) error {
 func (c config) matchConsumer(s jetstream.ConsumerConfig) error {
 	switch {
 	case c.ackWait > 0 && s.AckWait != c.ackWait:
-		return differs("time to acknowledge", s.AckWait, c.ackWait)
+		return differs("ack wait", s.AckWait, c.ackWait)
 	case c.maxInFlight > 0 && s.MaxAckPending != c.maxInFlight:
 		return differs("number of items in flight", int64(s.MaxAckPending), c.maxInFlight)
 	}

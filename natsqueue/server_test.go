@@ -20,7 +20,7 @@ import (
 
 // The tests run on a real server, reached over TCP and storing in files. Most
 // share one, each on a queue of its own; those that kill servers have their own.
-// A test that needs another process starts this binary anew, with the part that
+// A test that needs another process starts this binary again, with the part that
 // it is to play in an environment variable.
 
 const roleKey = "NATSQUEUE_TEST_ROLE"
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 func runWithServer(m *testing.M) int {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "16"); err != nil { // they wait more than they work
+	if err := flag.Set("test.parallel", "16"); err != nil { // they block more than they compute
 		panic(err)
 	}
 	dir, err := os.MkdirTemp("", "natsqueue")
@@ -113,7 +113,7 @@ func openAt(t testing.TB, url, name string, opts ...natsqueue.Option) *natsqueue
 	return q
 }
 
-// within returns a context for calls that are expected to be served: it ends so
+// within returns a context for calls that are expected to return: it ends so
 // late that only a call that hangs sees it.
 func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(background, d)
@@ -124,7 +124,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 // soon is within some minutes.
 func soon(t testing.TB) context.Context { return within(t, 3*time.Minute) }
 
-// get gets an item and marks it done.
+// get receives an item and marks it done.
 func get[T any](t testing.TB, q *natsqueue.Queue[T]) T {
 	t.Helper()
 	task, err := q.Get(soon(t))

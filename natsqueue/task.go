@@ -132,7 +132,7 @@ func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 // deadLetter returns a copy of the message, of the same identity. One that was
 // not put by this package may have none, and gets its place in the stream. The
 // copy must never be more than the server takes: a message that can be neither
-// read nor rejected would come again for ever.
+// read nor rejected would be redelivered for ever.
 func (t *Task[T]) deadLetter(reason string) (*nats.Msg, error) {
 	reason = strings.TrimSpace(reason)
 	letter := &nats.Msg{

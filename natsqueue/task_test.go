@@ -66,7 +66,7 @@ func TestATaskIsSettledOnce(t *testing.T) {
 	}
 }
 
-func TestOfManyWhoMarkATaskDoneAtOnceOneDoes(t *testing.T) {
+func TestOfManyCallsThatMarkATaskDoneAtOnceOneSucceeds(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t))
 	fill(t, q, 1)
@@ -149,7 +149,7 @@ func TestAnItemWhoseRejectionFailedHalfwayIsOneDeadLetter(t *testing.T) {
 		q := openFaulty(t, name, f)
 		if ours {
 			require.NoError(t, q.Put(soon(t), 1))
-		} else { // put by somebody else, without an identity
+		} else { // put by another program, without an ID
 			_, err := f.Publish(soon(t), "natsqueue."+name+".0", []byte("1"))
 			require.NoError(t, err)
 		}
@@ -164,7 +164,7 @@ func TestAnItemWhoseRejectionFailedHalfwayIsOneDeadLetter(t *testing.T) {
 	}
 }
 
-func TestAMessageThatCantBeDecodedIsADeadLetterAndHoldsUpNobody(t *testing.T) {
+func TestAMessageThatCantBeDecodedIsADeadLetterAndHoldsUpNoCall(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name)
@@ -202,7 +202,7 @@ func openPoisoned(t *testing.T) (q *natsqueue.Queue[int], f *faulty, name string
 	return q, f, name
 }
 
-func TestARejectionThatFailsForNowHoldsUpNobody(t *testing.T) {
+func TestARejectionThatFailsForNowHoldsUpNoCall(t *testing.T) {
 	t.Parallel()
 	q, f, name := openPoisoned(t)
 	fill(t, q, 2)
@@ -328,7 +328,7 @@ func TestADeadLetterThatIsPutBackAndRejectedAgainHasTheNewReason(t *testing.T) {
 	require.Equal(t, []string{"new"}, letters[0].Header.Values(natsqueue.ReasonHeader))
 }
 
-func TestAnItemThatIsNotMarkedDoneComesAgain(t *testing.T) {
+func TestAnItemThatIsNotMarkedDoneIsRedelivered(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name, natsqueue.WithAckWait(time.Second))
@@ -353,7 +353,7 @@ func TestExtendKeepsAnItem(t *testing.T) {
 		extended := begin // or earlier than the server did it
 		task, err := q.Get(soon(t))
 		require.NoError(t, err)
-		late := false // to extend: then the item may come again
+		late := false // to extend: then the item may be redelivered
 		for !late && time.Since(begin) < 5*ackWait/2 {
 			_, err := other.Get(within(t, ackWait/7))
 			if late = time.Since(extended) >= ackWait; late {
@@ -385,7 +385,7 @@ func TestTheBodyOfALoopMayTakeAsLongAsItLikes(t *testing.T) {
 		turns++
 		idle.Go(func() {
 			for range other.Tasks(soon(t)) {
-				assert.Fail(t, "an item that is being worked on was given to another")
+				assert.Fail(t, "an item in progress was given to another")
 			}
 		})
 		time.Sleep(12 * time.Second)
@@ -415,7 +415,7 @@ func TestABodyThatPanicsHandsItsItemBackAtOnce(t *testing.T) {
 }
 
 // With the client library's own pull requests, the message that comes after a
-// cancelled Get lies with nobody for its whole time to acknowledge.
+// cancelled Get lies with no worker for its whole ack wait.
 func TestACancelledGetSwallowsNothing(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
@@ -427,7 +427,7 @@ func TestACancelledGetSwallowsNothing(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NoError(t, b.Put(soon(t), i))
 		task, err := b.Get(soon(t))
-		require.NoError(t, err, "the item waits for its time to acknowledge")
+		require.NoError(t, err, "the item waits out its ack wait")
 		require.Equal(t, i, task.Item)
 		require.NoError(t, task.Done(soon(t)))
 	}
@@ -476,7 +476,7 @@ func (c *heldConn) Dial(network, address string) (_ net.Conn, err error) {
 	return c, err
 }
 
-// A message that came for nobody is on its way back when the next Get comes: this
+// A message that no call wants is on its way back when the next Get comes: this
 // one must not be given a newer message.
 func TestAGetWaitsForWhatIsBeingHandedBack(t *testing.T) {
 	t.Parallel()
@@ -539,7 +539,7 @@ func TestAGetThatGivesUpHandsItsItemOn(t *testing.T) {
 	eventually(t, func() bool { return len(claim) == 1 }, "the item comes")
 	untilHandedOn(t, q, claim, cancelled)
 	task, err := q.Get(soon(t))
-	require.NoError(t, err, "it waits for its time to acknowledge")
+	require.NoError(t, err, "it waits out its ack wait")
 	require.Equal(t, 2, task.Deliveries())
 	require.NoError(t, task.Done(soon(t)))
 
@@ -587,7 +587,7 @@ func TestALoopGoesOnThoughOnlyOneItemMayBeInFlight(t *testing.T) {
 	require.EqualValues(t, 30, done.Load())
 }
 
-func TestTheDeadLetterStreamIsMadeAnewWhenItIsGone(t *testing.T) {
+func TestTheDeadLetterStreamIsRecreatedWhenItIsGone(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name)
