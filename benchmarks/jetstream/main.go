@@ -135,24 +135,24 @@ func blockedFleets(ctx context.Context, out io.Writer, d *deployment, s sizes) e
 	return nil
 }
 
-// resting measures all handles of one way at the same time: they do little.
+// resting measures the fleets of all sizes at the same time: they do little.
 func resting(ctx context.Context, out io.Writer, d *deployment, s sizes) error {
 	fmt.Fprintf(out, "\nMessages a second between the server and handles at rest, over %v after %v\n", s.per, s.settle)
 	fmt.Fprintf(out, "%8s  %-10s %12s %15s\n", "handles", "", "empty queue", "full queue")
 	rates := make([][][2]float64, len(ways)) // by size, empty and full
 	for i, w := range ways {
 		rates[i] = make([][2]float64, len(s.handles))
-		var fleets errgroup.Group
-		for j, size := range s.handles {
-			for k, full := range []bool{false, true} {
+		for k, full := range []bool{false, true} {
+			var fleets errgroup.Group
+			for j, size := range s.handles {
 				fleets.Go(func() (err error) {
 					rates[i][j][k], err = atRest(ctx, d, w, full, size, s.settle, s.per)
 					return err
 				})
 			}
-		}
-		if err := fleets.Wait(); err != nil {
-			return err
+			if err := fleets.Wait(); err != nil {
+				return err
+			}
 		}
 	}
 	for j, size := range s.handles {
