@@ -319,8 +319,9 @@ const (
 // All handles of a queue listen as one queue group, so that each slot that
 // becomes free wakes one of them and not all: with as many publishes as blocked
 // handles for each item, a fleet would bring the queue to a standstill. A wake-up
-// that reaches a handle whose last blocked call gives up at that moment is lost;
-// the others find the slot when they poll.
+// that reaches a handle whose last blocked call gives up at that moment is lost,
+// and a slot that an item leaves otherwise, by being rejected, wakes none; they are
+// found by polling.
 type ears struct {
 	nc      *nats.Conn
 	subject string

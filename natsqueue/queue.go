@@ -62,7 +62,8 @@
 // an error that wraps [nats.ErrPermissionViolation] and names the subject.
 //
 // A half-open connection, on which nothing comes back, is replaced some seconds
-// after a call needs it, whatever its [nats.PingInterval].
+// after a call sends a request, and within 30 s while calls are blocked for an
+// item, whatever its [nats.PingInterval].
 //
 // An item that Put acknowledged survives the crash of a server's process; on one
 // server a loss of power may lose what was stored since the last sync to disk, by

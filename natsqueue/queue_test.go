@@ -288,6 +288,9 @@ func TestCloseEndsTheCallsOfItsHandleAndNoOthers(t *testing.T) {
 	require.NoError(t, q.Close())
 	callers.Wait()
 
+	// A Put that Close cut off may still be with the server, and would take the slot
+	// that Done frees; this one is refused behind it.
+	require.ErrorIs(t, other.TryPut(soon(t), 3), queue.ErrFull)
 	require.NoError(t, inHand.Done(soon(t)), "what was received can still be marked done")
 	require.ErrorIs(t, q.Put(soon(t), 9), natsqueue.ErrClosed)
 	require.ErrorIs(t, q.TryPut(soon(t), 9), natsqueue.ErrClosed)
