@@ -198,8 +198,8 @@ func (l *loop[T]) turn(size int, linger time.Duration, yield func([]T) bool) boo
 	items := append(make([]T, 0, size), t.Item)
 	ctx, cancel := context.WithTimeout(l.ctx, max(linger, 0))
 	defer cancel()
-	for len(batch) < size && (linger > 0 || l.q.intake.isReady()) {
-		t, err := l.q.await(ctx, l.q.claim())
+	for len(batch) < size && (linger > 0 || l.intake == nil || l.intake.isReady()) {
+		t, err := l.q.next(l.ctx, ctx)
 		if errors.Is(err, errNotRejected) {
 			continue
 		}

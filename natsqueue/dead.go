@@ -17,6 +17,7 @@ type DeadLetter[T any] struct {
 	Sequence uint64    // its place in the dead-letter stream
 	Time     time.Time // when it was rejected
 	Reason   string    // why; see [ReasonHeader]
+	Priority int       // its class; see [PutPriority]
 	Header   nats.Header
 	Data     []byte // as it was put
 	Item     T      // Data, decoded; the zero value if Err is not nil
@@ -51,7 +52,7 @@ func (q *Queue[T]) DeadLetters(ctx context.Context) iter.Seq2[DeadLetter[T], err
 			if raw.Sequence > last {
 				return
 			}
-			l := DeadLetter[T]{Sequence: raw.Sequence, Time: raw.Time, Reason: raw.Header.Get(ReasonHeader), Header: raw.Header, Data: raw.Data}
+			l := DeadLetter[T]{Sequence: raw.Sequence, Time: raw.Time, Reason: raw.Header.Get(ReasonHeader), Priority: classOf(raw.Subject), Header: raw.Header, Data: raw.Data}
 			l.Err = q.codec.Unmarshal(raw.Data, &l.Item)
 			if l.Err != nil {
 				var zero T
@@ -95,7 +96,7 @@ func (q *Queue[T]) letter(ctx context.Context, stream jetstream.Stream, from uin
 // Redrive puts dead letters back into the queue, the oldest first, up to limit of
 // them and up to the one that is the last when it is called; limit <= 0 is no
 // limit. It returns how many it put back. Each is put like an item that is new,
-// at the end of the queue: Redrive blocks while the queue is full, its deliveries
+// at the end of the queue, or of its class: Redrive blocks while the queue is full, its deliveries
 // are counted from 1, and its reason is gone. It is removed from the dead letters
 // after it was put. If that fails it is in both, and is not put twice if Redrive
 // is called again within the duplicate window (see [WithDuplicateWindow]).
@@ -127,7 +128,7 @@ func (q *Queue[T]) Redrive(ctx context.Context, limit int) (n int, err error) {
 		}
 		// Within the duplicate window its own ID would still be known.
 		header.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s/%s:%d", raw.Header.Get(jetstream.MsgIDHeader), q.dead.Name, raw.Sequence))
-		msg := &nats.Msg{Subject: subjectRoot + q.name + itemSuffix, Data: raw.Data, Header: header}
+		msg := &nats.Msg{Subject: itemSubject(q.name, q.class(raw.Subject)), Data: raw.Data, Header: header}
 		if _, err := q.put(ctx, []*nats.Msg{msg}, false); err != nil {
 			return n, err
 		}

@@ -27,10 +27,11 @@ var (
 // Errors that a request meets before it is sent again. They reach the caller
 // beside the context's error, to say why the call did not end before.
 var (
-	errUnanswered = errors.New("natsqueue: no answer from the server")
-	errReconnect  = errors.New("natsqueue: the connection was replaced before the answer came")
-	errOvertaken  = errors.New("natsqueue: another shutdown changed the stream at the same time")
-	errQueued     = errors.New("natsqueue: there are still queued items")
+	errUnanswered  = errors.New("natsqueue: no answer from the server")
+	errReconnect   = errors.New("natsqueue: the connection was replaced before the answer came")
+	errPullRefused = errors.New("natsqueue: the server refused a pull request")
+	errOvertaken   = errors.New("natsqueue: another shutdown changed the stream at the same time")
+	errQueued      = errors.New("natsqueue: there are still queued items")
 )
 
 // Codes of JetStream's errors. Those of nats.go/jetstream cover few of them.
@@ -57,7 +58,7 @@ func transient(err error) bool {
 	for _, e := range []error{
 		context.DeadlineExceeded, context.Canceled, // of the attempt, not of the caller
 		nats.ErrTimeout, nats.ErrNoResponders, nats.ErrDisconnected, nats.ErrReconnectBufExceeded,
-		jetstream.ErrNoStreamResponse, errUnanswered, errOvertaken, errQueued,
+		jetstream.ErrNoStreamResponse, errUnanswered, errPullRefused, errOvertaken, errQueued,
 	} {
 		if errors.Is(err, e) {
 			return true

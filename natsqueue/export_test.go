@@ -14,6 +14,9 @@ type Claim = claim
 func (q *Queue[T]) Claim() Claim                                         { return q.claim() }
 func (q *Queue[T]) Await(ctx context.Context, c Claim) (*Task[T], error) { return q.await(ctx, c) }
 
+// Heard reports whether a blocked Put of the handle ever heard of an acknowledgement.
+func (q *Queue[T]) Heard() bool { return q.ears.ever.Load() }
+
 // CloseLine closes the line of calls that put, as a blocked Put does.
 func (q *Queue[T]) CloseLine() { q.line.refused(q.line.join()) }
 
@@ -54,7 +57,7 @@ func Reconnects[T any](q *Queue[T]) uint64 { return q.nc.Stats().Reconnects }
 func Confirms[T any](q *Queue[T], msg *nats.Msg) bool {
 	l := q.newLoop(context.Background(), 0)
 	defer l.stop()
-	l.group.tasks = make([]*Task[T], 1)
+	l.group.tasks = []*Task[T]{{q: q, msg: &nats.Msg{Subject: itemSubject(q.name, 0)}}}
 	c := l.expect()
 	msg.Subject = q.replies.subject(c.token)
 	q.replies.receive(msg)

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
-	"sync"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"github.com/boundq/queue"
@@ -16,16 +13,14 @@ import (
 )
 
 const (
-	pullTime  = 5 * time.Second        // how long the server keeps a pull request
-	quietTime = 20 * time.Second       // and one that follows a request for which no item came; half-open connections are noticed after it
 	watchTime = 500 * time.Millisecond // how often watch looks for pull requests that were lost
 	retryTime = 2 * time.Second        // when a message is redelivered that could not be rejected
-	pullBytes = 8 << 20                // bytes that one pull request may bring; the server cuts a connection at 64 MiB
 )
 
-// Get removes the oldest item and returns it as a task. It blocks until there is
-// one. The item is the caller's until [Task.Done], [Task.Retry] or [Task.Reject]
-// is called; if none is within the ack wait (see [WithAckWait]), the server
+// Get removes the oldest item of the most urgent class that has one (see
+// [WithPriorities]), and returns it as a task. It blocks until there is one. The
+// item is the caller's until [Task.Done], [Task.Retry] or [Task.Reject] is called;
+// if none is within the ack wait (see [WithAckWait]), the server
 // redelivers the item.
 //
 // Get returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is shut
@@ -46,7 +41,16 @@ func (q *Queue[T]) Get(ctx context.Context) (*Task[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	return q.await(ctx, q.claim())
+	return q.next(ctx, ctx)
+}
+
+// next returns the next item. It waits for one until wait is done; ctx is for what
+// it asks the server meanwhile.
+func (q *Queue[T]) next(ctx, wait context.Context) (*Task[T], error) {
+	if len(q.classes) > 1 {
+		return q.nextByClass(ctx, wait, func() {})
+	}
+	return q.await(wait, q.claim())
 }
 
 // TryGet is [Queue.Get] without waiting for an item: it returns
@@ -58,9 +62,9 @@ func (q *Queue[T]) TryGet(ctx context.Context) (*Task[T], error) {
 		return nil, err
 	}
 	for {
-		msg, err := q.intake.tryClaim()
-		if err == nil && msg == nil {
-			msg, err = q.fetch(ctx)
+		msg, err := q.sweep(ctx)
+		if errors.Is(err, queue.ErrEmpty) {
+			err = q.orEmpty(ctx)
 		}
 		if err != nil {
 			return nil, err
@@ -71,75 +75,55 @@ func (q *Queue[T]) TryGet(ctx context.Context) (*Task[T], error) {
 	}
 }
 
-// fetch asks for one message, and does not wait if there is none.
-func (q *Queue[T]) fetch(ctx context.Context) (msg *nats.Msg, err error) {
-	err = q.link.call(ctx, func(ctx context.Context) error {
-		var gaveUp bool
-		var mu sync.Mutex
-		came := make(chan *nats.Msg, 1)
-		inbox, err := q.nc.Subscribe(q.nc.NewInbox(), func(msg *nats.Msg) {
-			mu.Lock()
-			defer mu.Unlock()
-			if gaveUp && !isStatus(msg) {
-				q.intake.arrive(msg, false)
-			} else if !gaveUp {
-				select {
-				case came <- msg:
-				default: // the end of a request that was answered
+// sweep asks the classes for a message, one after the other, the most urgent first,
+// and returns the first one that there is. It does not wait: if all are empty, it
+// returns [queue.ErrEmpty].
+func (q *Queue[T]) sweep(ctx context.Context) (*nats.Msg, error) {
+	for _, r := range q.classes {
+		msg, err := r.intake.tryClaim()
+		if msg == nil && err == nil {
+			err = q.link.call(ctx, func(ctx context.Context) (err error) {
+				msg, err = r.fetch(ctx)
+				if errors.Is(err, nats.ErrNoResponders) {
+					if err := q.look(r); err != nil {
+						return err
+					}
 				}
-			}
-		})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = inbox.Drain() }()
-		if err := q.nc.PublishRequest(q.pulls, inbox.Subject, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
-			return err
-		}
-		select {
-		case msg = <-came:
-		case <-ctx.Done():
-			mu.Lock()
-			defer mu.Unlock()
-			gaveUp = true
-			select {
-			case msg = <-came:
-			default:
-				return ctx.Err()
-			}
-		}
-		if !isStatus(msg) {
-			return nil
-		}
-		switch status := msg.Header.Get("Status"); status {
-		case "404", "408":
-			if err := q.look(false); err != nil {
 				return err
-			}
-			return q.orEmpty()
-		case "503": // no leader, or no consumer
-			if err := q.look(true); err != nil {
-				return err
-			}
-			return nats.ErrNoResponders
-		default:
-			return fmt.Errorf("natsqueue: get: %s %s", status, msg.Header.Get("Description"))
+			})
 		}
-	})
-	return msg, err
+		switch {
+		case err == nil:
+			return msg, nil
+		case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, nats.ErrPermissionViolation):
+			q.end(err)
+			return nil, err
+		case !errors.Is(err, queue.ErrEmpty):
+			return nil, err
+		}
+	}
+	return nil, queue.ErrEmpty
 }
 
-// orEmpty returns why no more messages come, or that none has come.
-func (q *Queue[T]) orEmpty() error {
-	if err := q.intake.why(); err != nil {
+// orEmpty asks the server why there is no message, and returns the reason why no
+// more come, or that none has come.
+func (q *Queue[T]) orEmpty(ctx context.Context) error {
+	if err := q.link.call(ctx, func(context.Context) error { return q.look() }); err != nil {
+		return err
+	}
+	if err := q.Err(); err != nil {
 		return err
 	}
 	return queue.ErrEmpty
 }
 
-// claim takes a place among the calls that wait for a message.
+// claim takes a place among the calls that wait for a message, in every class.
 func (q *Queue[T]) claim() claim {
-	c, isReady := q.intake.claim()
+	c := make(claim, len(q.classes))
+	isReady := false
+	for _, r := range q.classes {
+		isReady = r.intake.enqueue(c) || isReady
+	}
 	if !isReady && q.shutdown.Load() {
 		signal(q.kick) // it may wait for nothing
 	}
@@ -150,10 +134,10 @@ func (q *Queue[T]) claim() claim {
 // now, rejected. It was handed back.
 var errNotRejected = errors.New("natsqueue: reject a message that can't be processed")
 
-// await waits for the item of a claim.
+// await waits for the item of a claim, in a queue of one class.
 func (q *Queue[T]) await(ctx context.Context, c claim) (*Task[T], error) {
 	for {
-		msg, err := q.intake.await(ctx, c)
+		msg, err := q.classes[0].intake.await(ctx, c)
 		if err != nil {
 			return nil, err
 		}
@@ -178,13 +162,13 @@ func (q *Queue[T]) task(ctx context.Context, msg *nats.Msg) (*Task[T], error) {
 		reason = fmt.Sprintf("delivered %d times without success", t.Deliveries()-1)
 	default:
 		if d := t.early(); d > 0 {
-			q.handBack(msg, d)
+			q.link.handBack(msg, d)
 			return nil, nil
 		}
 		return t, nil
 	}
 	if err := t.Reject(ctx, reason); err != nil {
-		q.handBack(msg, retryTime)
+		q.link.handBack(msg, retryTime)
 		return nil, fmt.Errorf("%w: %w", errNotRejected, err)
 	}
 	return nil, nil
@@ -203,104 +187,41 @@ func (t *Task[T]) early() time.Duration {
 	return time.Until(at)
 }
 
-// A receiver is the side of an intake that faces the server: where messages
-// come, and what the server tells about the stream and the consumer.
-type receiver struct {
-	pulls     string // the subject of pull requests
-	limits    atomic.Pointer[pullLimits]
-	quiet     atomic.Bool        // no item came for the last request
-	deaf      atomic.Bool        // the user may not hear what the server tells
-	inbox     *nats.Subscription // where messages come; of the intake's mu
-	events    chan *nats.Msg     // what the server tells
-	advisory  []*nats.Subscription
-	connected chan nats.Status
-	kick      chan struct{} // makes watch look at the stream soon
-	renewed   chan struct{} // makes it look at once, after the connection was replaced
-}
-
-// pullLimits are those that the consumer's configuration sets to one request.
-type pullLimits struct {
-	batch   int // 0 is no limit
-	expires time.Duration
-	bytes   int
-}
-
-func limitsOf(c jetstream.ConsumerConfig) *pullLimits {
-	return &pullLimits{batch: c.MaxRequestBatch, expires: c.MaxRequestExpires, bytes: c.MaxRequestMaxBytes}
-}
-
-// request returns a pull request for up to n messages that the server keeps for
-// expires, and for how many messages it is.
-func (l *pullLimits) request(n int, maxPayload int64, expires time.Duration) (body []byte, batch int) {
-	if l.batch > 0 {
-		n = min(n, l.batch)
-	}
-	bytes := max(pullBytes, 2*int(maxPayload))
-	if l.bytes > 0 {
-		bytes = min(bytes, l.bytes)
-	}
-	return []byte(`{"batch":` + strconv.Itoa(n) + `,"max_bytes":` + strconv.Itoa(bytes) +
-		`,"expires":` + strconv.FormatInt(int64(expires), 10) + `}`), n
-}
-
-// pull sends pull requests for n messages, and returns how long the server keeps
-// them. The intake's mu is held.
-func (q *Queue[T]) pull(n int) (expires time.Duration, err error) {
-	if !q.nc.IsConnected() {
-		return 0, nats.ErrDisconnected
-	}
-	limits := q.limits.Load()
-	expires = q.patience()
-	if limits.expires > 0 {
-		expires = min(expires, limits.expires)
-	}
-	for n > 0 {
-		body, batch := limits.request(n, q.nc.MaxPayload(), expires)
-		if err := q.nc.PublishRequest(q.pulls, q.inbox.Subject, body); err != nil {
-			return 0, err
-		}
-		n -= batch
-	}
-	return expires, nil
-}
-
 // patience returns how long a handle that waits for items goes without asking the
 // server: longer if none have come for a while, so that idle handles cost little.
 // The server tells of shutdowns and new leaders; a user who may not hear it finds
 // them by asking.
-func (q *Queue[T]) patience() time.Duration {
-	for _, subject := range q.advisories() {
+func (q *Queue[T]) patience(quiet bool) time.Duration {
+	for _, subject := range q.advisories {
 		if refused(q.nc, subject) {
 			q.deaf.Store(true)
 		}
 	}
-	if q.quiet.Load() && !q.deaf.Load() {
+	if quiet && !q.deaf.Load() {
 		return quietTime
 	}
 	return pullTime
 }
 
-// advisories returns the subjects of what the server tells.
-func (q *Queue[T]) advisories() [2]string {
-	return [...]string{streamUpdated + q.name, leaderElected + q.name + "." + consumerName}
-}
-
-// listen starts the intake.
+// listen starts to receive.
 func (q *Queue[T]) listen() (err error) {
-	q.pulls = apiPrefix(q.js) + "CONSUMER.MSG.NEXT." + q.name + "." + consumerName
-	q.events = make(chan *nats.Msg, 64)
 	if q.replies, err = newMux(q.nc); err != nil {
 		return err
 	}
-	if q.inbox, err = q.nc.Subscribe(q.nc.NewInbox(), q.receive); err != nil {
-		return err
+	q.events = make(chan *nats.Msg, 64)
+	q.advisories = []string{streamUpdated + q.name}
+	for _, r := range q.classes {
+		if err := r.open(); err != nil {
+			return err
+		}
+		q.advisories = append(q.advisories, r.elected)
 	}
-	for _, subject := range q.advisories() {
+	for _, subject := range q.advisories {
 		sub, err := q.nc.ChanSubscribe(subject, q.events)
 		if err != nil {
 			return err
 		}
-		q.advisory = append(q.advisory, sub)
+		q.heard = append(q.heard, sub)
 	}
 	q.connected = q.nc.StatusChanged(nats.CONNECTED, nats.CLOSED)
 	q.renewed = make(chan struct{}, 1)
@@ -313,93 +234,46 @@ func (q *Queue[T]) listen() (err error) {
 	return nil
 }
 
-// hangUp ends the intake. It waits until the server has stopped to send, and the
-// messages that it sent before are on their way back.
+// end releases all calls that wait for messages, and all that will, because of err.
+func (q *Queue[T]) end(err error) {
+	for _, r := range q.classes {
+		r.intake.end(err)
+	}
+}
+
+// hangUp ends what listen began. It waits until the server has stopped to send,
+// and the messages that it sent before are on their way back.
 func (q *Queue[T]) hangUp() {
 	q.nc.RemoveStatusListener(q.connected)
 	q.replies.close()
-	for _, sub := range q.advisory {
+	for _, sub := range q.heard {
 		_ = sub.Unsubscribe()
 	}
-	q.intake.mu.Lock()
-	inbox := q.inbox
-	q.intake.mu.Unlock()
-	drained := make(chan struct{})
-	inbox.SetClosedHandler(func(string) { close(drained) })
-	if inbox.Drain() == nil && q.nc.IsConnected() {
-		select {
-		case <-drained:
-		case <-time.After(attemptTime):
-		}
+	drained := make([]<-chan struct{}, len(q.classes))
+	for i, r := range q.classes {
+		drained[i] = r.close()
 	}
-	q.intake.close()
-}
-
-// isStatus reports whether a message is no item but the end of a pull request.
-func isStatus(msg *nats.Msg) bool { return msg.Header.Get("Status") != "" && len(msg.Data) == 0 }
-
-// receive takes what comes to an inbox: a message, or the end of a request.
-func (q *Queue[T]) receive(msg *nats.Msg) {
-	q.intake.mu.Lock()
-	current := msg.Sub == q.inbox
-	q.intake.mu.Unlock()
-	if !isStatus(msg) {
-		q.quiet.Store(false)
-		q.intake.arrive(msg, current)
-		return
-	}
-	if !current {
-		return
-	}
-	text := msg.Header.Get("Description")
-	if n, err := strconv.Atoi(msg.Header.Get("Nats-Pending-Messages")); err == nil {
-		if limits := q.limits.Load(); limits.bytes > 0 && n > 0 && strings.EqualFold(text, "message size exceeds maxbytes") &&
-			strconv.Itoa(limits.bytes) == msg.Header.Get("Nats-Pending-Bytes") {
-			q.intake.end(fmt.Errorf("natsqueue: the next item is larger than the consumer's max_bytes of %d", limits.bytes))
-			return
-		}
-		if msg.Header.Get("Status") == "408" {
-			q.quiet.Store(true)
-		}
-		q.intake.unanswered(n)
-		return
-	}
-	// Not the end of one request, but of all: the leader changed, there is no responder, or the request was refused.
-	switch {
-	case strings.EqualFold(text, "consumer deleted"):
-		q.intake.end(jetstream.ErrConsumerDeleted)
-	case strings.HasPrefix(text, "Exceeded "):
-		// An operator has changed the configuration: read it again before the next request.
-		q.intake.lose(fmt.Errorf("natsqueue: the server refused a pull request: %s", text))
-	default:
-		q.intake.lose(nil)
-	}
-}
-
-// handBack asks the server to redeliver a message after delay, and waits a
-// little for the answer; if none comes, the message's ack wait will pass.
-func (q *Queue[T]) handBack(msg *nats.Msg, delay time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
 	defer cancel()
-	_, _ = q.nc.RequestWithContext(ctx, msg.Reply, nak(delay))
+	for i, r := range q.classes {
+		if drained[i] != nil {
+			select {
+			case <-drained[i]:
+			case <-ctx.Done():
+			}
+		}
+		r.intake.close()
+	}
 }
 
-// renew asks again for all that is wanted, at a new inbox: what still comes to
-// the old one is taken, but no longer counted.
-func (q *Queue[T]) renew() {
-	q.quiet.Store(false) // a new leader may not take requests yet
-	q.intake.renew(func() error {
-		if !q.nc.IsConnected() {
-			return nats.ErrDisconnected
-		}
-		inbox, err := q.nc.Subscribe(q.nc.NewInbox(), q.receive)
-		if err != nil {
-			return err
-		}
-		_ = q.inbox.Drain()
-		q.inbox = inbox
-		return nil
-	})
+// isWaiting reports whether calls are blocked.
+func (q *Queue[T]) isWaiting() bool {
+	return slices.ContainsFunc(q.classes, func(r *receiver) bool { return r.intake.isWaiting() })
+}
+
+// isQuiet reports whether no item came for the last request of any class.
+func (q *Queue[T]) isQuiet() bool {
+	return !slices.ContainsFunc(q.classes, func(r *receiver) bool { return !r.quiet.Load() })
 }
 
 // follow asks again for what was lost with a connection as soon as there is
@@ -411,18 +285,20 @@ func (q *Queue[T]) follow() {
 			return
 		case status, ok := <-q.connected:
 			if !ok || status == nats.CLOSED {
-				q.intake.end(nats.ErrConnectionClosed)
+				q.end(nats.ErrConnectionClosed)
 				return
 			}
 			q.link.reconnected()
-			q.renew()
+			for _, r := range q.classes {
+				r.renew()
+			}
 			signal(q.renewed)
 		}
 	}
 }
 
 // watch renews requests that the server has lost, keeps alive what was fetched
-// ahead, and ends the intake when the queue is shut down and empty. The server
+// ahead, and ends the receivers when the queue is shut down and empty. The server
 // tells of shutdowns and new leaders, but may not be heard. watch ends with follow;
 // it waits for answers, and follow does not.
 func (q *Queue[T]) watch(followed <-chan struct{}) {
@@ -431,13 +307,16 @@ func (q *Queue[T]) watch(followed <-chan struct{}) {
 	var wait backoff
 	looked, extended := time.Now(), time.Now()
 	for {
-		look, overdue := false, false
+		look := false
+		var overdue []*receiver
 		select {
 		case <-followed:
 			return
 		case event := <-q.events:
-			if strings.HasPrefix(event.Subject, leaderElected) {
-				q.renew() // the one before took the requests with it
+			for _, r := range q.classes {
+				if r.elected == event.Subject {
+					r.renew() // the one before took the requests with it
+				}
 			}
 			look = true
 		case <-q.renewed:
@@ -445,28 +324,34 @@ func (q *Queue[T]) watch(followed <-chan struct{}) {
 		case <-q.kick:
 			wait = 0 // and look in a moment, unless another call asks first: then items still come
 		case <-timer.C:
-			look = q.intake.isWaiting() && (q.shutdown.Load() || time.Since(looked) > q.patience())
-			if overdue = q.intake.overdue(); overdue {
-				look = true
+			for _, r := range q.classes {
+				if r.intake.overdue() {
+					overdue = append(overdue, r)
+				}
 			}
+			look = len(overdue) > 0 || q.isWaiting() && (q.shutdown.Load() || time.Since(looked) > q.patience(q.isQuiet()))
 		}
 		if time.Since(extended) > q.ackWait/4 {
 			extended = time.Now()
-			for _, msg := range q.intake.fetchedAhead() {
-				_ = msg.Respond(progress)
+			for _, r := range q.classes {
+				for _, msg := range r.intake.fetchedAhead() {
+					_ = msg.Respond(progress)
+				}
 			}
 		}
 		if look {
 			looked = time.Now()
 			before := q.nc.LastError()
-			_ = q.look(overdue)
-			if overdue {
-				q.renew()
+			_ = q.look(overdue...)
+			for _, r := range overdue {
+				r.renew()
+			}
+			if len(overdue) > 0 {
 				q.flush(before)
 			}
 		}
 		next := min(watchTime, q.ackWait/4)
-		if q.shutdown.Load() && q.intake.isWaiting() {
+		if q.shutdown.Load() && q.isWaiting() {
 			next = min(next, wait.next(4*pollTime))
 		}
 		timer.Reset(next)
@@ -474,7 +359,7 @@ func (q *Queue[T]) watch(followed <-chan struct{}) {
 }
 
 // flush waits until the server has read the requests that were sent, and ends
-// the intake if it refused one because a permission is missing.
+// the receivers if it refused one because a permission is missing.
 func (q *Queue[T]) flush(before error) {
 	ctx, cancel := q.link.try(q.link.life)
 	defer cancel()
@@ -482,30 +367,34 @@ func (q *Queue[T]) flush(before error) {
 		return
 	}
 	if refusal := q.link.refusal(before); refusal != nil {
-		q.intake.end(refusal)
+		q.end(refusal)
 	}
 }
 
 // look asks the server whether the queue is shut down, and whether it is empty;
-// and, if requests were not answered, whether the consumer is there and what its
-// limits are: that it was deleted is told to those alone that wait at that moment.
-func (q *Queue[T]) look(unanswered bool) error {
+// and, for those whose requests were not answered, whether the consumer is there
+// and what its limits are: that it was deleted is told to those alone that wait at
+// that moment.
+func (q *Queue[T]) look(unanswered ...*receiver) error {
 	before := q.nc.LastError()
 	ctx, cancel := q.link.try(q.link.life)
 	defer cancel()
 	info, err := q.stream.Info(ctx)
-	if err == nil && unanswered {
+	for _, r := range unanswered {
+		if err != nil {
+			break
+		}
 		var consumer *jetstream.ConsumerInfo
-		if consumer, err = q.consumer.Info(ctx); err == nil {
-			q.limits.Store(limitsOf(consumer.Config))
+		if consumer, err = r.consumer.Info(ctx); err == nil {
+			r.limits.Store(limitsOf(consumer.Config))
 		}
 	}
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound), errors.Is(err, jetstream.ErrConsumerNotFound):
-		q.intake.end(fmt.Errorf("natsqueue: %w", err))
+		q.end(fmt.Errorf("natsqueue: %w", err))
 	case errors.Is(err, context.DeadlineExceeded):
 		if refusal := q.link.refusal(before); refusal != nil {
-			q.intake.end(refusal)
+			q.end(refusal)
 		} else {
 			q.link.suspect()
 			q.link.suspect() // the request for messages was not answered either
@@ -513,7 +402,7 @@ func (q *Queue[T]) look(unanswered bool) error {
 	case info != nil && isShutdown(info):
 		q.shutdown.Store(true)
 		if info.State.Msgs == 0 {
-			q.intake.end(queue.ErrShutdown)
+			q.end(queue.ErrShutdown)
 		}
 	}
 	return err

@@ -46,21 +46,25 @@ type intake struct {
 	closed    bool        // nothing is started any more
 
 	work *sync.WaitGroup // goroutines that hand messages back
+
+	// What comes are not messages, but word that there is one. One request for that
+	// is enough, and none is handed back.
+	bells bool
 }
 
-// A claim is that of one call on the next message. It is closed if none will
-// come.
+// A claim is that of one call on the next message. It gets nil if none will come.
+// It has room for a message of each intake in which it is enqueued.
 type claim chan *nats.Msg
 
-// claim takes a ready message or a place among the calls that wait for one.
-func (in *intake) claim() (c claim, isReady bool) {
-	c = make(claim, 1)
+// enqueue gives a claim a ready message or a place among the calls that wait for
+// one.
+func (in *intake) enqueue(c claim) (isReady bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	switch {
 	case in.cause != nil:
-		close(c)
-		return c, true
+		c <- nil
+		return true
 	case len(in.ready) > 0:
 		c <- in.ready[0]
 		in.ready = slices.Delete(in.ready, 0, 1)
@@ -69,33 +73,47 @@ func (in *intake) claim() (c claim, isReady bool) {
 		in.waiting = append(in.waiting, c)
 	}
 	in.ask()
-	return c, isReady
+	return isReady
 }
 
 // await waits for the message of a claim. A message that came in the instant in
 // which ctx ended goes to the next call.
 func (in *intake) await(ctx context.Context, c claim) (*nats.Msg, error) {
-	var ok bool
-	var msg *nats.Msg
 	select {
 	case <-ctx.Done():
-		in.mu.Lock()
-		defer in.mu.Unlock()
-		if i := slices.Index(in.waiting, c); i >= 0 {
-			in.waiting = slices.Delete(in.waiting, i, i+1)
-		} else if msg, ok = <-c; ok {
-			in.give(msg)
-		}
-		if in.last != nil {
-			return nil, ended(ctx, in.last)
-		}
-		return nil, ended(ctx, in.state())
-	case msg, ok = <-c:
-		if ok {
+		in.withdraw(c)
+		return nil, ended(ctx, in.trouble())
+	case msg := <-c:
+		if msg != nil {
 			return msg, nil
 		}
 		return nil, in.why()
 	}
+}
+
+// withdraw takes a claim out of the calls that wait. If it got a message, that one
+// goes to the next call.
+func (in *intake) withdraw(c claim) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if i := slices.Index(in.waiting, c); i >= 0 {
+		in.waiting = slices.Delete(in.waiting, i, i+1)
+	} else if len(c) > 0 {
+		if msg := <-c; msg != nil {
+			in.give(msg)
+		}
+	}
+}
+
+// trouble returns what the server last refused, or why it does not answer; nil if
+// it does.
+func (in *intake) trouble() error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.last != nil {
+		return in.last
+	}
+	return in.state()
 }
 
 // tryClaim takes a ready message. It returns nil if there is none.
@@ -134,7 +152,13 @@ func (in *intake) fetch(n int) {
 }
 
 // demand returns how many messages are wanted. mu must be held.
-func (in *intake) demand() int { return len(in.waiting) + in.ahead - len(in.ready) }
+func (in *intake) demand() int {
+	n := len(in.waiting) + in.ahead - len(in.ready)
+	if in.bells {
+		return min(n, 1)
+	}
+	return n
+}
 
 // ask sends a request for what is wanted and was not asked for. While messages
 // come fast, many calls share a request: it is sent when half of what is wanted
@@ -179,7 +203,7 @@ func (in *intake) give(msg *nats.Msg) {
 		in.waiting = slices.Delete(in.waiting, 0, 1)
 	case in.cause == nil && len(in.ready) < in.room:
 		in.ready = append(in.ready, msg)
-	default:
+	case !in.bells:
 		in.handBack(msg)
 	}
 }
@@ -227,7 +251,7 @@ func (in *intake) lose(reason error) {
 func (in *intake) renew(prepare func() error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.closed || prepare() != nil {
+	if in.cause != nil || prepare() != nil { // a new inbox would outlive Close
 		return
 	}
 	in.asked = 0
@@ -272,7 +296,7 @@ func (in *intake) end(err error) {
 		in.cause = err
 	}
 	for _, c := range in.waiting {
-		close(c)
+		c <- nil
 	}
 	in.waiting = nil
 	if len(in.ready) > 0 {

@@ -44,6 +44,12 @@ func newDesk() *desk {
 	return d
 }
 
+// claim is that of a call that waits at this intake alone.
+func (d *desk) claim() (c claim, isReady bool) {
+	c = make(claim, 1)
+	return c, d.enqueue(c)
+}
+
 // check checks the invariants of an intake.
 func (d *desk) check(t *testing.T) {
 	t.Helper()
@@ -236,5 +242,63 @@ func TestRequestsAreOverdueWhenTheServerShouldHaveAnsweredAll(t *testing.T) {
 		require.False(t, d.overdue())
 		time.Sleep(d.keeps + answerTime + 1)
 		require.True(t, d.overdue(), "the first is not counted any more")
+	})
+}
+
+func TestAnIntakeOfBellsAsksForOneAndHandsNoneBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		d.bells = true
+		claims := make([]claim, 3)
+		for i := range claims {
+			claims[i], _ = d.claim()
+		}
+		require.Equal(t, []int{1}, d.asked)
+		d.arrive(message(""), true)
+		require.Len(t, claims[0], 1)
+		require.Empty(t, claims[1])
+		require.Equal(t, []int{1, 1}, d.asked, "the others wait for the next")
+		d.withdraw(claims[0]) // it leaves without having looked
+		require.Empty(t, claims[0])
+		require.Len(t, claims[1], 1)
+		d.withdraw(claims[2])
+		d.arrive(message(""), true)
+		d.check(t)
+		require.Empty(t, d.returned)
+		require.Equal(t, []int{1, 1}, d.asked, "no call waits")
+	})
+}
+
+func TestAClaimInSeveralIntakesGetsAMessageOrTheEndOfEach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		desks := []*desk{newDesk(), newDesk(), newDesk()}
+		c := make(claim, len(desks))
+		for _, d := range desks {
+			require.False(t, d.enqueue(c))
+		}
+		a := message("a")
+		desks[1].arrive(a, true)
+		desks[1].arrive(message("b"), true)
+		desks[2].end(queue.ErrShutdown)
+		require.Len(t, c, 2, "one of each")
+		require.Same(t, a, <-c)
+		require.Nil(t, <-c)
+		for _, d := range desks {
+			d.withdraw(c)
+			d.check(t)
+			require.Zero(t, len(d.waiting))
+		}
+	})
+}
+
+func TestAnIntakeThatHasEndedIsNotRenewed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk()
+		d.claim()
+		d.end(ErrClosed)
+		d.renew(func() error {
+			require.Fail(t, "an inbox that nothing closes")
+			return nil
+		})
 	})
 }

@@ -174,50 +174,12 @@ func (q *Queue[T]) drop(ctx context.Context) error {
 	return err
 }
 
-// acknowledgeAll takes all queued messages out of a sealed queue. It asks for
-// them at an inbox that is drained at the end: what is still on its way there
-// when an attempt ends is acknowledged too, and the next attempt goes on.
+// acknowledgeAll takes all queued messages out of a sealed queue.
 func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
-	batch := 256
-	if limit := q.limits.Load().batch; limit > 0 {
-		batch = min(batch, limit)
-	}
-	config := q.consumer.CachedInfo().Config
-	config.MaxAckPending = -1 // else there would be nothing to fetch while the workers have their fill
 	return q.link.persist(ctx, func(ctx context.Context) error {
-		if _, err := q.stream.UpdateConsumer(ctx, config); err != nil {
-			return err
-		}
-		came := make(chan bool, batch+1) // true for a message, false for the end of a request
-		inbox, err := q.nc.Subscribe(q.nc.NewInbox(), func(msg *nats.Msg) {
-			isItem := msg.Header.Get("Status") == "" || len(msg.Data) > 0
-			if isItem {
-				_ = msg.Respond(ack)
-			}
-			select {
-			case came <- isItem:
-			case <-ctx.Done():
-			}
-		})
-		if err != nil {
-			return err
-		}
-		defer func() { _ = inbox.Drain() }()
-		request := []byte(`{"batch":` + strconv.Itoa(batch) + `,"no_wait":true}`)
-		for n := batch; n == batch; {
-			if err := q.nc.PublishRequest(q.pulls, inbox.Subject, request); err != nil {
+		for _, r := range q.classes {
+			if err := q.acknowledge(ctx, r); err != nil {
 				return err
-			}
-			n = 0
-			for more := true; more && n < batch; {
-				select {
-				case more = <-came:
-					if more {
-						n++
-					}
-				case <-ctx.Done():
-					return ctx.Err()
-				}
 			}
 		}
 		if err := q.nc.FlushWithContext(ctx); err != nil {
@@ -227,17 +189,69 @@ func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
 	})
 }
 
+// acknowledge takes the queued messages of a class out of a sealed queue. It asks for
+// them at an inbox that is drained at the end: what is still on its way there
+// when an attempt ends is acknowledged too, and the next attempt goes on.
+func (q *Queue[T]) acknowledge(ctx context.Context, r *receiver) error {
+	batch := 256
+	if limit := r.limits.Load().batch; limit > 0 {
+		batch = min(batch, limit)
+	}
+	config := r.consumer.CachedInfo().Config
+	config.MaxAckPending = -1 // else there would be nothing to fetch while the workers have their fill
+	if _, err := q.stream.UpdateConsumer(ctx, config); err != nil {
+		return err
+	}
+	came := make(chan bool, batch+1) // true for a message, false for the end of a request
+	inbox, err := q.nc.Subscribe(q.nc.NewInbox(), func(msg *nats.Msg) {
+		isItem := !isStatus(msg)
+		if isItem {
+			_ = msg.Respond(ack)
+		}
+		select {
+		case came <- isItem:
+		case <-ctx.Done():
+		}
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = inbox.Drain() }()
+	request := []byte(`{"batch":` + strconv.Itoa(batch) + `,"no_wait":true}`)
+	for n := batch; n == batch; {
+		if err := q.nc.PublishRequest(r.pulls, inbox.Subject, request); err != nil {
+			return err
+		}
+		n = 0
+		for more := true; more && n < batch; {
+			select {
+			case more = <-came:
+				if more {
+					n++
+				}
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
 // allInHand returns errQueued if there are more messages than workers hold.
 func (q *Queue[T]) allInHand(ctx context.Context) error {
 	stream, err := q.stream.Info(ctx)
 	if err != nil {
 		return err
 	}
-	consumer, err := q.consumer.Info(ctx)
-	if err != nil {
-		return err
+	inHand := 0
+	for _, r := range q.classes {
+		consumer, err := r.consumer.Info(ctx)
+		if err != nil {
+			return err
+		}
+		inHand += consumer.NumAckPending
 	}
-	if stream.State.Msgs > uint64(consumer.NumAckPending) {
+	if stream.State.Msgs > uint64(inHand) {
 		return errQueued
 	}
 	return nil

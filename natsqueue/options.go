@@ -18,6 +18,7 @@ type config struct {
 	capacity    int
 	ackWait     time.Duration
 	maxInFlight int
+	priorities  int
 	replicas    int
 	memory      bool
 	codec       Codec
@@ -66,13 +67,41 @@ func WithAckWait(d time.Duration) Option {
 // WithMaxInFlight bounds how many items may be in progress at the same time, in
 // all processes together. Items that wait for the delay of [Task.Retry],
 // [PutDelay] or [WithBackoff] count as in progress: n of them stop the queue until
-// a delay is over. Without it there is no bound. Open fails if n is zero or less.
+// a delay is over. Without it there is no bound. Open fails if n is zero or less, or
+// if the queue has several priorities: the server bounds each of them by itself.
 func WithMaxInFlight(n int) Option {
 	return func(c *config) error {
 		c.maxInFlight = n
 		return positive("number of items in flight", n)
 	}
 }
+
+var errMaxInFlight = errors.New("the number of items in flight can't be bounded in a queue with several priorities")
+
+// WithPriorities gives the queue n classes of priority, from 0, the most urgent, to
+// n-1; [PutPriority] says to which one an item belongs. A worker gets no item while
+// there is one in a more urgent class; within a class the order is first in, first
+// out. The capacity is one bound over all classes, and blocked calls of [Queue.Put]
+// are let in first come, first served whatever their class: priority begins
+// inside the queue.
+//
+// A call that receives asks the server for one class after the other, and loops
+// fetch nothing ahead. An item that was stored an instant before may be passed over:
+// the server tells its consumers of it just after it has acknowledged it. All idle
+// workers hear of an item; those that come too late look again after up to 250 ms,
+// so with many of them an item may wait that long. Without WithPriorities there is
+// one class. Open fails if n is less than 1 or more than 16.
+func WithPriorities(n int) Option {
+	return func(c *config) error {
+		c.priorities = n
+		if n < 1 || n > mostPriorities {
+			return fmt.Errorf("the number of priorities is %d and must be from 1 to %d", n, mostPriorities)
+		}
+		return nil
+	}
+}
+
+const mostPriorities = 16
 
 // WithMaxBytes bounds the queue to n bytes of messages that are not done, as the
 // server counts them: with their headers and some bytes more each. Put blocks
@@ -161,8 +190,9 @@ func WithBackoff(backoff func(deliveries int) time.Duration) Option {
 // how many may be done and unconfirmed. 0 turns both off: a loop then holds one
 // item at a time. Without it, n is 16, or 0 if the number of deliveries or of
 // items in flight is bounded. A crash may repeat up to n items that were done, and
-// adds a delivery to n that were not begun. Open fails if n is negative or more
-// than 1,000.
+// adds a delivery to n that were not begun. In a queue with several priorities
+// nothing is fetched ahead, and n bounds the unconfirmed items alone. Open fails if
+// n is negative or more than 1,000.
 func WithPrefetch(n int) Option {
 	return func(c *config) error {
 		c.prefetch = n

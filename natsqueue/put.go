@@ -22,6 +22,7 @@ type envelope struct {
 	header nats.Header
 	id     string
 	delay  time.Duration
+	class  int
 }
 
 // PutHeader adds headers to the message of an item, for [Task.Header]. Names that
@@ -67,7 +68,17 @@ func PutID(id string) PutOption {
 	}
 }
 
-// Put stores an item at the end of the queue, and returns when the server has
+// PutPriority sets the class of an item, from 0, the most urgent, to one less than
+// the number of [WithPriorities]. The put fails if there is no such class. Without
+// it the class is 0.
+func PutPriority(class int) PutOption {
+	return func(e *envelope) error {
+		e.class = class
+		return nil
+	}
+}
+
+// Put stores an item at the end of the queue, or of its class, and returns when the server has
 // acknowledged it. If the queue is full, Put blocks until there is room, behind
 // the calls of this handle that are blocked already.
 //
@@ -162,6 +173,10 @@ func (q *Queue[T]) encode(items []T, opts []PutOption) (msgs []*nats.Msg, own bo
 	if own && len(items) > 1 {
 		return nil, false, errors.New("natsqueue: put: one ID for several items")
 	}
+	if n := len(q.classes); e.class < 0 || e.class >= n {
+		return nil, false, fmt.Errorf("natsqueue: put: the priority is %d, and the queue has %d, from 0 to %d", e.class, n, n-1)
+	}
+	subject := itemSubject(q.name, e.class)
 	msgs = make([]*nats.Msg, len(items))
 	for i, item := range items {
 		data, err := q.codec.Marshal(item)
@@ -180,7 +195,7 @@ func (q *Queue[T]) encode(items []T, opts []PutOption) (msgs []*nats.Msg, own bo
 		if e.delay > 0 {
 			header[notBeforeHeader] = []string{time.Now().Add(e.delay).UTC().Format(time.RFC3339Nano)}
 		}
-		msgs[i] = &nats.Msg{Subject: subjectRoot + q.name + itemSuffix, Data: data, Header: header}
+		msgs[i] = &nats.Msg{Subject: subject, Data: data, Header: header}
 	}
 	return msgs, own, nil
 }

@@ -32,8 +32,9 @@
 //
 // Items leave in the order in which they were stored, those of one producer in the
 // order in which it put them. A redelivered item comes ahead of newer ones, but
-// after those that others have already taken. There is no LIFO order, and there
-// are no priorities.
+// after those that others have already taken. There is no LIFO order. A queue may
+// have up to 16 classes of priority ([WithPriorities]), each of them first in,
+// first out.
 //
 // Join and Shutdown apply to the whole queue, across all processes. After a
 // shutdown [Queue.Get] returns ErrShutdown, and loops over [Queue.Tasks] end, when
@@ -47,7 +48,9 @@
 // # Server-side resources
 //
 // A queue called name is the stream name, with the subjects natsqueue.name.>, work
-// queue retention and the consumer "workers". Its dead letters are in the stream
+// queue retention and the consumer "workers". With several priorities it has the
+// subjects natsqueue.name.0, natsqueue.name.1 and so on instead, and for each a
+// consumer, "workers-0", "workers-1" and so on. Its dead letters are in the stream
 // name_dead, a copy of each message with the reason in the header [ReasonHeader];
 // they stay there unless [WithDeadLetterLimit] removes them. Deleting the two
 // streams deletes the queue. Open refuses servers before version 2.12.
@@ -99,7 +102,6 @@ type Queue[T any] struct {
 	codec Codec
 
 	stream   jetstream.Stream
-	consumer jetstream.Consumer
 	home     string                 // the name of the server that led the stream when the handle was opened
 	dead     jetstream.StreamConfig // of the dead-letter stream
 	ackWait  time.Duration
@@ -115,9 +117,16 @@ type Queue[T any] struct {
 	fast     atomic.Bool // the stream takes fast batches
 	replies  *mux        // to what is sent without waiting
 	shutdown atomic.Bool // the queue is known to be shut down
-	intake   intake
-	receiver
-	joiners joiners
+	joiners  joiners
+
+	classes    []*receiver    // by priority, the most urgent first; one in a queue without
+	events     chan *nats.Msg // what the server tells of the stream and of the consumers
+	advisories []string       // the subjects of that
+	heard      []*nats.Subscription
+	deaf       atomic.Bool // the user may not hear it
+	connected  chan nats.Status
+	kick       chan struct{} // makes watch look at the stream soon
+	renewed    chan struct{} // makes it look at once, after the connection was replaced
 
 	closing sync.Once
 }
@@ -145,6 +154,9 @@ func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts 
 			return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
 		}
 	}
+	if c.priorities > 1 && c.maxInFlight > 0 {
+		return nil, fmt.Errorf("natsqueue: open %q: %w", name, errMaxInFlight)
+	}
 	ctx, err := enter(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
@@ -157,13 +169,8 @@ func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts 
 		maxDeliveries: c.maxDeliveries,
 		backoff:       c.backoff,
 		link:          newLink(js.Conn(), name, c.attemptTime),
-		ears:          newEars(js.Conn(), ackMetric+name+"."+consumerName),
+		kick:          make(chan struct{}, 1),
 	}
-	q.kick = make(chan struct{}, 1)
-	q.intake.pull = q.pull
-	q.intake.back = func(msg *nats.Msg) { q.handBack(msg, 0) }
-	q.intake.state = q.link.trouble
-	q.intake.work = &q.link.work
 	if err := q.link.persist(ctx, func(ctx context.Context) error { return q.provide(ctx, c) }); err != nil {
 		return nil, fmt.Errorf("natsqueue: open %q: %w", name, err)
 	}
@@ -186,7 +193,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// provide finds or makes the streams and the consumer, and checks that they are
+// provide finds or makes the streams and the consumers, and checks that they are
 // what c asks for.
 func (q *Queue[T]) provide(ctx context.Context, c config) error {
 	version, err := parseVersion(q.nc.ConnectedServerVersion())
@@ -221,6 +228,10 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 	q.shutdown.Store(isShutdown(info))
 	q.fast.Store(info.Config.AllowBatchPublish && !version.before(fastServer))
 	q.maxBytes = max(info.Config.MaxBytes, 0)
+	priorities, err := prioritiesOf(info.Config)
+	if err != nil {
+		return err
+	}
 
 	q.dead = c.deadLetters(q.name, info.Config)
 	dead, err := q.js.Stream(ctx, q.dead.Name)
@@ -235,20 +246,27 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 	}
 	q.dead = dead.CachedInfo().Config
 
-	q.consumer, err = q.stream.Consumer(ctx, consumerName)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		q.consumer, err = q.stream.CreateConsumer(ctx, c.consumer())
-		if errors.Is(err, jetstream.ErrConsumerExists) {
-			q.consumer, err = q.stream.Consumer(ctx, consumerName)
+	q.classes = make([]*receiver, priorities)
+	bound := -1 // of the items in flight
+	for class := range q.classes {
+		config := c.consumer(q.name, class, priorities)
+		consumer, err := q.provideConsumer(ctx, config)
+		if err != nil {
+			return err
+		}
+		q.classes[class] = q.newReceiver(consumer, priorities > 1)
+		config = consumer.CachedInfo().Config
+		if !q.shutdown.Load() { // an immediate one may have changed the consumer
+			if err := c.matchConsumer(config); err != nil {
+				return err
+			}
+		}
+		q.ackWait = config.AckWait
+		if bound < 0 || config.MaxAckPending > 0 {
+			bound = max(bound, config.MaxAckPending)
 		}
 	}
-	if err != nil {
-		return err
-	}
-	consumer := q.consumer.CachedInfo().Config
-	q.ackWait = consumer.AckWait
-	q.limits.Store(limitsOf(consumer))
-	switch bound := consumer.MaxAckPending; {
+	switch {
 	case c.prefetch < 0 && (c.maxDeliveries > 0 || bound > 0):
 		q.prefetch = 0
 	case c.prefetch < 0:
@@ -258,10 +276,23 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 	default:
 		q.prefetch = c.prefetch
 	}
-	if q.shutdown.Load() {
-		return nil // an immediate shutdown may have changed the consumer
+	q.ears = newEars(q.nc, ackMetric+q.name+"."+consumerName)
+	if priorities > 1 {
+		q.ears = newEars(q.nc, ackMetric+q.name+".*")
 	}
-	return c.matchConsumer(consumer)
+	return nil
+}
+
+// provideConsumer finds a consumer, or creates it.
+func (q *Queue[T]) provideConsumer(ctx context.Context, config jetstream.ConsumerConfig) (jetstream.Consumer, error) {
+	consumer, err := q.stream.Consumer(ctx, config.Durable)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		consumer, err = q.stream.CreateConsumer(ctx, config)
+		if errors.Is(err, jetstream.ErrConsumerExists) {
+			consumer, err = q.stream.Consumer(ctx, config.Durable)
+		}
+	}
+	return consumer, err
 }
 
 // Close closes this handle; the queue and the connection live on. Blocked calls
@@ -273,7 +304,7 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 func (q *Queue[T]) Close() error {
 	q.closing.Do(func() {
 		q.link.die(ErrClosed)
-		q.intake.end(ErrClosed)
+		q.end(ErrClosed)
 		q.hangUp()
 	})
 	q.link.work.Wait()
@@ -285,7 +316,7 @@ func (q *Queue[T]) Close() error {
 // last item of a queue that was shut down, [ErrClosed], [nats.ErrConnectionClosed],
 // or an error that wraps the server's (see [Queue.Get]). A loop that ended because
 // its context did leaves it nil.
-func (q *Queue[T]) Err() error { return q.intake.why() }
+func (q *Queue[T]) Err() error { return q.classes[0].intake.why() }
 
 // String returns the name of the queue, for logs. It reads no state.
 func (q *Queue[T]) String() string { return "natsqueue " + strconv.Quote(q.name) }

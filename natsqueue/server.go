@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,12 +14,12 @@ import (
 const (
 	consumerName = "workers"
 	subjectRoot  = "natsqueue."
-	itemSuffix   = ".0" // of the subject of every item
 	allItems     = ".>"
 	deadSuffix   = "_dead"
 
-	ownerKey    = "natsqueue"          // in the metadata of every stream of this package
-	shutdownKey = "natsqueue-shutdown" // there, while and after Shutdown(true) empties the queue
+	ownerKey      = "natsqueue"            // in the metadata of every stream of this package
+	shutdownKey   = "natsqueue-shutdown"   // there, while and after Shutdown(true) empties the queue
+	prioritiesKey = "natsqueue-priorities" // there, the number of classes; absent for one
 
 	notBeforeHeader = "Natsqueue-Not-Before" // of an item that was put with a delay
 
@@ -83,7 +84,41 @@ func (c config) stream(name string, version serverVersion) jetstream.StreamConfi
 	if c.memory {
 		s.Storage = jetstream.MemoryStorage
 	}
+	if c.priorities > 1 {
+		s.Metadata[prioritiesKey] = strconv.Itoa(c.priorities)
+		s.Subjects = nil // a message of any other would take a slot, and go to no consumer
+		for class := range c.priorities {
+			s.Subjects = append(s.Subjects, itemSubject(name, class))
+		}
+	}
 	return s
+}
+
+// itemSubject returns the subject of the items of a class in the stream name.
+func itemSubject(name string, class int) string {
+	return subjectRoot + name + "." + strconv.Itoa(class)
+}
+
+// classOf returns the class that a subject names, 0 if it names none.
+func classOf(subject string) int {
+	class, err := strconv.Atoi(subject[strings.LastIndexByte(subject, '.')+1:])
+	if err != nil || class < 0 {
+		return 0
+	}
+	return class
+}
+
+// prioritiesOf returns the number of classes of the queue in a stream.
+func prioritiesOf(s jetstream.StreamConfig) (int, error) {
+	text, ok := s.Metadata[prioritiesKey]
+	if !ok {
+		return 1, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > mostPriorities {
+		return 0, fmt.Errorf("the stream's metadata has %q as the number of priorities", text)
+	}
+	return n, nil
 }
 
 func (c config) deadLetters(name string, of jetstream.StreamConfig) jetstream.StreamConfig {
@@ -111,10 +146,11 @@ func (c config) deadLetters(name string, of jetstream.StreamConfig) jetstream.St
 	return s
 }
 
-// consumer returns the configuration of the consumer that all workers share.
+// consumer returns the configuration of the consumer of a class, one of so many,
+// that all workers share.
 // MaxDeliver stays unset: a message that has used up its deliveries would lie
 // in the stream for ever, take a slot and hold up Join.
-func (c config) consumer() jetstream.ConsumerConfig {
+func (c config) consumer(name string, class, priorities int) jetstream.ConsumerConfig {
 	s := jetstream.ConsumerConfig{
 		Durable:         consumerName,
 		AckPolicy:       jetstream.AckExplicitPolicy,
@@ -122,6 +158,10 @@ func (c config) consumer() jetstream.ConsumerConfig {
 		MaxAckPending:   -1,
 		MaxWaiting:      maxPulls,
 		SampleFrequency: "100", // a blocked Put listens for it; costs nothing without a listener
+	}
+	if priorities > 1 {
+		s.Durable += "-" + strconv.Itoa(class)
+		s.FilterSubject = itemSubject(name, class)
 	}
 	if c.ackWait > 0 {
 		s.AckWait = c.ackWait
@@ -133,9 +173,16 @@ func (c config) consumer() jetstream.ConsumerConfig {
 }
 
 func (c config) matchStream(s jetstream.StreamConfig) error {
+	priorities, err := prioritiesOf(s)
 	switch {
 	case s.Metadata[ownerKey] != "queue":
 		return errors.New("there is a stream of this name that is not a queue")
+	case err != nil:
+		return err
+	case c.priorities > 0 && c.priorities != priorities:
+		return differs("number of priorities", priorities, c.priorities)
+	case c.maxInFlight > 0 && priorities > 1:
+		return errMaxInFlight
 	case c.capacity > 0 && s.MaxMsgs != int64(c.capacity):
 		return differs("capacity", s.MaxMsgs, c.capacity)
 	case c.replicas > 0 && s.Replicas != c.replicas:

@@ -24,7 +24,7 @@ type Stats struct {
 	Redelivered uint64 `json:"redelivered"`  // of them, again
 	DeadLetters int    `json:"dead_letters"` // rejected items that were not removed
 
-	Waiting int           `json:"waiting"` // pull requests of blocked workers at the server; one stands for several loops of a handle
+	Waiting int           `json:"waiting"` // pull requests of blocked workers at the server; one stands for several loops of a handle; of the class with the most
 	Oldest  time.Duration `json:"oldest"`  // age of the oldest unfinished item, in nanoseconds; 0 if there is none
 
 	Shutdown bool `json:"shutdown"` // Shutdown was called
@@ -50,22 +50,26 @@ func (s Stats) LogValue() slog.Value {
 }
 
 // Stats returns the queue's statistics. The server is asked for the stream, for
-// the consumer and for the dead letters, one after the other, so under load the
-// snapshot may be slightly inconsistent; Len + InFlight == Unfinished and Put ==
-// Done + Unfinished always hold. It returns ctx.Err() if ctx is done, [ErrClosed]
+// the consumer (of each class of [WithPriorities]) and for the dead letters, one
+// after the other, so under load the snapshot may be slightly inconsistent; Len +
+// InFlight == Unfinished and Put == Done + Unfinished always hold. With several
+// classes Redelivered is too small by the items that were put between the answers,
+// until the next call, and by those that were dropped by Shutdown. It returns ctx.Err() if ctx is done, [ErrClosed]
 // if the handle is closed, and an error if the stream was deleted.
 func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
 	ctx, err := enter(ctx)
 	if err != nil {
 		return Stats{}, err
 	}
-	var consumer *jetstream.ConsumerInfo
-	err = q.link.call(ctx, func(ctx context.Context) (err error) {
-		consumer, err = q.consumer.Info(ctx)
-		return err
-	})
-	if err != nil {
-		return Stats{}, err
+	consumers := make([]*jetstream.ConsumerInfo, len(q.classes))
+	for i, r := range q.classes {
+		err = q.link.call(ctx, func(ctx context.Context) (err error) {
+			consumers[i], err = r.consumer.Info(ctx)
+			return err
+		})
+		if err != nil {
+			return Stats{}, err
+		}
 	}
 	stream, err := q.info(ctx)
 	if err != nil {
@@ -82,19 +86,26 @@ func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
 	unfinished := int(stream.State.Msgs)
 	s := Stats{
 		Cap:         int(max(stream.Config.MaxMsgs, 0)),
-		InFlight:    min(consumer.NumAckPending, unfinished), // and not NumPending for Len: it lags behind what was put
 		Unfinished:  unfinished,
 		Put:         stream.State.LastSeq,
 		Done:        stream.State.LastSeq - stream.State.Msgs,
-		Delivered:   consumer.Delivered.Consumer,
 		DeadLetters: letters,
-		Waiting:     consumer.NumWaiting,
 		Shutdown:    isShutdown(stream),
 	}
-	s.Len = unfinished - s.InFlight
-	if first := consumer.Delivered.Stream; s.Delivered > first {
-		s.Redelivered = s.Delivered - first
+	queued := uint64(0)
+	for _, c := range consumers {
+		s.InFlight += c.NumAckPending
+		s.Delivered += c.Delivered.Consumer
+		s.Waiting = max(s.Waiting, c.NumWaiting) // a blocked worker waits at each
+		queued += c.NumPending
 	}
+	s.InFlight = min(s.InFlight, unfinished) // and not queued for Len: it lags behind what was put
+	s.Len = unfinished - s.InFlight
+	first := consumers[0].Delivered.Stream // how many items were delivered: all that were put before the last one
+	if len(consumers) > 1 {                // of several classes, some of those were not
+		first = s.Put - min(queued, s.Put)
+	}
+	s.Redelivered = s.Delivered - min(first, s.Delivered)
 	if unfinished > 0 {
 		s.Oldest = max(stream.TimeStamp.Sub(stream.State.FirstTime), 0)
 	}

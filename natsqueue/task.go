@@ -71,6 +71,13 @@ func (t *Task[T]) Deliveries() int {
 	return max(n, 1)
 }
 
+// Priority returns the item's class: that of [PutPriority], or 0.
+func (t *Task[T]) Priority() int { return t.q.class(t.msg.Subject) }
+
+// class returns the class of a message: that of its subject, or the least urgent
+// one if the queue has fewer.
+func (q *Queue[T]) class(subject string) int { return min(classOf(subject), len(q.classes)-1) }
+
 // String returns the name of the queue and the item's place in its stream, for
 // logs. It does not show the item.
 func (t *Task[T]) String() string {
@@ -136,7 +143,7 @@ func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 func (t *Task[T]) deadLetter(reason string) (*nats.Msg, error) {
 	reason = strings.TrimSpace(reason)
 	letter := &nats.Msg{
-		Subject: subjectRoot + t.q.name + deadSuffix + itemSuffix,
+		Subject: itemSubject(t.q.dead.Name, t.Priority()),
 		Data:    t.msg.Data,
 		Header:  nats.Header{},
 	}

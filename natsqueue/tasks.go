@@ -31,9 +31,9 @@ const (
 //
 // While the body runs, the loop extends the item's ack wait, so a body may take as
 // long as it needs. A loop whose body is quick fetches items ahead, up to the
-// number of [WithPrefetch], and does not wait for the confirmation of each item
-// before it goes on with the next; it confirms all of its own before it returns.
-// If the process crashes, the items fetched ahead and as many that were finished
+// number of [WithPrefetch] (none in a queue with several priorities), and does not
+// wait for the confirmation of each item before it goes on with the next; it
+// confirms all of its own before it returns. If the process crashes, the items fetched ahead and as many that were finished
 // last may be redelivered. Items that were fetched and not begun go to the other
 // loops of this handle, or are handed back when the loop ends.
 //
@@ -70,6 +70,7 @@ func (q *Queue[T]) Tasks(ctx context.Context) iter.Seq[T] {
 // A loop is what a loop over Tasks or Batches remembers between its turns.
 type loop[T any] struct {
 	keeper[T]
+	intake      *intake         // that of the queue's one class; nil if it has several, of which nothing is fetched ahead
 	ctx         context.Context // the caller's
 	settle      context.Context // ends settleTime after ctx
 	stop        func()
@@ -99,7 +100,10 @@ type confirmation[T any] struct {
 
 func (q *Queue[T]) newLoop(ctx context.Context, most int) *loop[T] {
 	l := &loop[T]{keeper: keeper[T]{q: q}, ctx: ctx, most: most}
-	q.intake.reserve(most)
+	if len(q.classes) == 1 {
+		l.intake = &q.classes[0].intake
+		l.intake.reserve(most)
+	}
 	settle, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	l.settle = settle
 	var timer *time.Timer
@@ -128,8 +132,11 @@ func (q *Queue[T]) newLoop(ctx context.Context, most int) *loop[T] {
 // next waits for the next item. If it does not come at once, the loop meanwhile
 // waits for the confirmations of the last ones.
 func (l *loop[T]) next() (*Task[T], error) {
+	if l.intake == nil {
+		return l.q.nextByClass(l.ctx, l.ctx, func() { l.confirm(0) })
+	}
 	for {
-		msg, err := l.q.intake.tryClaim()
+		msg, err := l.intake.tryClaim()
 		if err != nil {
 			return nil, err
 		}
@@ -149,8 +156,8 @@ func (l *loop[T]) next() (*Task[T], error) {
 
 // fetch sets how many items may be fetched ahead.
 func (l *loop[T]) fetch(n int) {
-	if n != l.ahead {
-		l.q.intake.fetch(n - l.ahead)
+	if n != l.ahead && l.intake != nil {
+		l.intake.fetch(n - l.ahead)
 		l.ahead = n
 	}
 }
@@ -182,7 +189,7 @@ func (l *loop[T]) finish(t *Task[T]) {
 	}
 	l.group.tasks = append(l.group.tasks, t)
 	// Half of what may be unconfirmed: one half is confirmed while the other grows.
-	if l.group.covering && len(l.group.tasks) < l.most/2 && l.q.intake.isReady() {
+	if l.group.covering && len(l.group.tasks) < l.most/2 && l.intake != nil && l.intake.isReady() {
 		_ = l.q.nc.Publish(t.msg.Reply, ack)
 	} else {
 		l.request()
@@ -257,8 +264,8 @@ func (l *loop[T]) await(c confirmation[T]) bool {
 		}
 	}
 	if !answered { // the consumer is not up, or gone, and then there is nothing to confirm
-		_ = l.q.look(true)
-		return l.q.intake.why() != nil
+		_ = l.q.look(l.q.classes[c.tasks[0].Priority()])
+		return l.q.Err() != nil
 	}
 	// An answer over a new connection says nothing of what was sent over the one before.
 	return len(c.tasks) == 1 || l.q.nc.Stats().Reconnects == c.conn
@@ -277,8 +284,10 @@ func (q *Queue[T]) covering() (conn uint64, ok bool) {
 
 // end confirms what is done, and hands back what was not begun.
 func (l *loop[T]) end() {
-	l.fetch(0)
-	l.q.intake.reserve(-l.most)
+	if l.intake != nil {
+		l.fetch(0)
+		l.intake.reserve(-l.most)
+	}
 	l.confirm(0)
 	l.stop()
 	l.rest()

@@ -1,0 +1,284 @@
+package natsqueue
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/boundq/queue"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	pullTime  = 5 * time.Second  // how long the server keeps a pull request
+	quietTime = 20 * time.Second // and one that follows a request for which no item came; half-open connections are noticed after it
+	pullBytes = 8 << 20          // bytes that one pull request may bring; the server cuts a connection at 64 MiB
+)
+
+// A receiver receives the items of one class of priority: it is the side of an
+// intake that faces the server. A queue without priorities has one class.
+type receiver struct {
+	intake   intake
+	link     *link
+	consumer jetstream.Consumer
+	pulls    string // the subject of pull requests
+	elected  string // the subject on which the server tells of a new leader
+	limits   atomic.Pointer[pullLimits]
+	quiet    atomic.Bool                    // no item came for the last request
+	patience func(quiet bool) time.Duration // how long the server may keep a request
+	inbox    *nats.Subscription             // where messages come; of the intake's mu
+	end      func(error)                    // ends the receivers of all classes
+
+	mu     sync.Mutex
+	spare  []*nats.Subscription // inboxes for the answers to fetch, which no call uses
+	closed bool
+}
+
+// newReceiver returns the receiver of a consumer. It must be opened. With bells its
+// intake gets no messages, but word of them.
+func (q *Queue[T]) newReceiver(consumer jetstream.Consumer, bells bool) *receiver {
+	name := q.name + "." + consumer.CachedInfo().Name
+	r := &receiver{
+		link:     q.link,
+		consumer: consumer,
+		pulls:    apiPrefix(q.js) + "CONSUMER.MSG.NEXT." + name,
+		elected:  leaderElected + name,
+		patience: q.patience,
+		end:      q.end,
+	}
+	r.limits.Store(limitsOf(consumer.CachedInfo().Config))
+	r.intake.bells = bells
+	r.intake.pull = r.pull
+	r.intake.back = func(msg *nats.Msg) { r.link.handBack(msg, 0) }
+	r.intake.state = r.link.trouble
+	r.intake.work = &r.link.work
+	return r
+}
+
+// open subscribes to what comes for the receiver.
+func (r *receiver) open() (err error) {
+	r.inbox, err = r.link.nc.Subscribe(r.link.nc.NewInbox(), r.receive)
+	return err
+}
+
+// close makes the server stop to send. It returns a channel that is closed when
+// the messages that it sent before are on their way back, nil if the connection is
+// closed.
+func (r *receiver) close() <-chan struct{} {
+	r.mu.Lock()
+	for _, inbox := range r.spare {
+		_ = inbox.Unsubscribe()
+	}
+	r.spare, r.closed = nil, true
+	r.mu.Unlock()
+	r.intake.mu.Lock()
+	inbox := r.inbox
+	r.intake.mu.Unlock()
+	drained := make(chan struct{})
+	inbox.SetClosedHandler(func(string) { close(drained) })
+	if inbox.Drain() != nil || !r.link.nc.IsConnected() {
+		return nil
+	}
+	return drained
+}
+
+// pullLimits are those that the consumer's configuration sets to one request.
+type pullLimits struct {
+	batch   int // 0 is no limit
+	expires time.Duration
+	bytes   int
+}
+
+func limitsOf(c jetstream.ConsumerConfig) *pullLimits {
+	return &pullLimits{batch: c.MaxRequestBatch, expires: c.MaxRequestExpires, bytes: c.MaxRequestMaxBytes}
+}
+
+// request returns a pull request for up to n messages that the server keeps for
+// expires, and for how many messages it is.
+func (l *pullLimits) request(n, bytes int, expires time.Duration) (body []byte, batch int) {
+	if l.batch > 0 {
+		n = min(n, l.batch)
+	}
+	if l.bytes > 0 {
+		bytes = min(bytes, l.bytes)
+	}
+	return []byte(`{"batch":` + strconv.Itoa(n) + `,"max_bytes":` + strconv.Itoa(bytes) +
+		`,"expires":` + strconv.FormatInt(int64(expires), 10) + `}`), n
+}
+
+// pull sends pull requests for n messages, and returns how long the server keeps
+// them. The intake's mu is held.
+func (r *receiver) pull(n int) (expires time.Duration, err error) {
+	nc := r.link.nc
+	if !nc.IsConnected() {
+		return 0, nats.ErrDisconnected
+	}
+	limits := r.limits.Load()
+	expires = r.patience(r.quiet.Load())
+	if limits.expires > 0 {
+		expires = min(expires, limits.expires)
+	}
+	bytes := max(pullBytes, 2*int(nc.MaxPayload()))
+	if r.intake.bells {
+		bytes = 1
+	}
+	for n > 0 {
+		body, batch := limits.request(n, bytes, expires)
+		if err := nc.PublishRequest(r.pulls, r.inbox.Subject, body); err != nil {
+			return 0, err
+		}
+		n -= batch
+	}
+	return expires, nil
+}
+
+// fetch asks for one message, and does not wait if there is none: it then returns
+// [queue.ErrEmpty]. A message that comes when ctx has ended is handed back.
+func (r *receiver) fetch(ctx context.Context) (*nats.Msg, error) {
+	inbox, err := r.borrow()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.link.nc.PublishRequest(r.pulls, inbox.Subject, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
+		r.giveBack(inbox)
+		return nil, err
+	}
+	msg, err := inbox.NextMsgWithContext(ctx)
+	if err != nil {
+		go func() { // the answer still comes; without an inbox a message would be lost until its ack wait is over
+			msg, err := inbox.NextMsg(pullTime)
+			switch {
+			case err != nil || isStatus(msg):
+			case r.intake.bells:
+				r.link.handBack(msg, 0)
+			default:
+				r.intake.arrive(msg, false)
+			}
+			_ = inbox.Unsubscribe()
+		}()
+		return nil, err
+	}
+	r.giveBack(inbox) // the request is answered: nothing else comes
+	if !isStatus(msg) {
+		return msg, nil
+	}
+	text := msg.Header.Get("Description")
+	switch status := msg.Header.Get("Status"); {
+	case status == "404", status == "408":
+		return nil, queue.ErrEmpty
+	case status == "503": // no leader, or no consumer
+		return nil, nats.ErrNoResponders
+	case strings.EqualFold(text, consumerDeleted):
+		return nil, jetstream.ErrConsumerDeleted
+	case status == "409":
+		return nil, fmt.Errorf("%w: %s", errPullRefused, text)
+	default:
+		return nil, fmt.Errorf("natsqueue: get: %s %s", status, text)
+	}
+}
+
+// borrow returns an inbox for one answer at a time, that no other call uses.
+func (r *receiver) borrow() (*nats.Subscription, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.spare); n > 0 {
+		inbox := r.spare[n-1]
+		r.spare = r.spare[:n-1]
+		return inbox, nil
+	}
+	return r.link.nc.SubscribeSync(r.link.nc.NewInbox())
+}
+
+// giveBack lets another call use an inbox.
+func (r *receiver) giveBack(inbox *nats.Subscription) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		_ = inbox.Unsubscribe()
+		return
+	}
+	r.spare = append(r.spare, inbox)
+}
+
+const consumerDeleted = "consumer deleted" // how the server says so
+
+// isStatus reports whether a message is no item but the end of a pull request.
+func isStatus(msg *nats.Msg) bool { return msg.Header.Get("Status") != "" && len(msg.Data) == 0 }
+
+// receive takes what comes to an inbox: a message, or the end of a request.
+func (r *receiver) receive(msg *nats.Msg) {
+	r.intake.mu.Lock()
+	current := msg.Sub == r.inbox
+	r.intake.mu.Unlock()
+	if !isStatus(msg) {
+		r.quiet.Store(false)
+		r.intake.arrive(msg, current)
+		return
+	}
+	if !current {
+		return
+	}
+	text := msg.Header.Get("Description")
+	tooLarge := strings.EqualFold(text, "message size exceeds maxbytes")
+	if tooLarge && r.intake.bells {
+		r.quiet.Store(false)
+		r.intake.arrive(msg, true)
+		return
+	}
+	if n, err := strconv.Atoi(msg.Header.Get("Nats-Pending-Messages")); err == nil {
+		if limits := r.limits.Load(); limits.bytes > 0 && n > 0 && tooLarge &&
+			strconv.Itoa(limits.bytes) == msg.Header.Get("Nats-Pending-Bytes") {
+			r.end(fmt.Errorf("natsqueue: the next item is larger than the consumer's max_bytes of %d", limits.bytes))
+			return
+		}
+		if msg.Header.Get("Status") == "408" {
+			r.quiet.Store(true)
+		}
+		r.intake.unanswered(n)
+		return
+	}
+	// Not the end of one request, but of all: the leader changed, there is no responder, or the request was refused.
+	switch {
+	case strings.EqualFold(text, consumerDeleted):
+		r.end(jetstream.ErrConsumerDeleted)
+	case strings.HasPrefix(text, "Exceeded "):
+		// An operator has changed the configuration: read it again before the next request.
+		r.intake.lose(fmt.Errorf("%w: %s", errPullRefused, text))
+	default:
+		r.intake.lose(nil)
+	}
+}
+
+// handBack asks the server to redeliver a message after delay, and waits a
+// little for the answer; if none comes, the message's ack wait will pass.
+func (l *link) handBack(msg *nats.Msg, delay time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
+	defer cancel()
+	_, _ = l.nc.RequestWithContext(ctx, msg.Reply, nak(delay))
+}
+
+// renew asks again for all that is wanted, at a new inbox: what still comes to
+// the old one is taken, but no longer counted.
+func (r *receiver) renew() {
+	r.quiet.Store(false) // a new leader may not take requests yet
+	r.intake.renew(r.newInbox)
+}
+
+// newInbox replaces the inbox. The intake's mu is held.
+func (r *receiver) newInbox() error {
+	if !r.link.nc.IsConnected() {
+		return nats.ErrDisconnected
+	}
+	inbox, err := r.link.nc.Subscribe(r.link.nc.NewInbox(), r.receive)
+	if err != nil {
+		return err
+	}
+	_ = r.inbox.Drain()
+	r.inbox = inbox
+	return nil
+}
