@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -191,6 +192,57 @@ func take(ctx context.Context, js jetstream.JetStream, name string, items, worke
 		}
 		return acks.Wait()
 	})
+}
+
+// clientByPriority receives items of several classes: it asks for one of each
+// class in turn, until there is one, so that no item is overtaken by a worse one.
+func clientByPriority(unconfirmed int) measurement {
+	return func(ctx context.Context, d *deployment, items int) (time.Duration, error) {
+		return withQueue(ctx, d, plenty(items), func(q *natsqueue.Queue[string], name string) (time.Duration, error) {
+			if err := fillByPriority(ctx, q, items); err != nil {
+				return 0, err
+			}
+			var consumers [priorities]jetstream.Consumer
+			for class := range consumers {
+				var err error
+				if consumers[class], err = d.js.Consumer(ctx, name, fmt.Sprintf("workers-%d", class)); err != nil {
+					return 0, err
+				}
+			}
+			begin := time.Now()
+			var acks errgroup.Group
+			acks.SetLimit(unconfirmed)
+			for range items {
+				msg, err := best(consumers[:])
+				if err != nil {
+					return 0, err
+				}
+				if err := decode(msg); err != nil {
+					return 0, err
+				}
+				acks.Go(func() error { return msg.DoubleAck(ctx) })
+			}
+			err := acks.Wait()
+			return time.Since(begin), err
+		}, natsqueue.WithPriorities(priorities))
+	}
+}
+
+// best returns a message of the first consumer that has one.
+func best(consumers []jetstream.Consumer) (jetstream.Msg, error) {
+	for _, consumer := range consumers {
+		messages, err := consumer.FetchNoWait(1)
+		if err != nil {
+			return nil, err
+		}
+		for msg := range messages.Messages() {
+			return msg, nil
+		}
+		if err := messages.Error(); err != nil {
+			return nil, err
+		}
+	}
+	return nil, errors.New("all classes are empty")
 }
 
 // clientThrough passes items through a full queue.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,9 +17,9 @@ import (
 )
 
 // withQueue runs measure on a queue of its own.
-func withQueue(ctx context.Context, d *deployment, capacity int, measure func(q *natsqueue.Queue[string], name string) (time.Duration, error)) (elapsed time.Duration, err error) {
+func withQueue(ctx context.Context, d *deployment, capacity int, measure func(q *natsqueue.Queue[string], name string) (time.Duration, error), opts ...natsqueue.Option) (elapsed time.Duration, err error) {
 	name := "bench-" + nuid.Next()
-	q, err := natsqueue.Open[string](ctx, d.js, name, natsqueue.WithCapacity(capacity), natsqueue.WithReplicas(d.replicas))
+	q, err := natsqueue.Open[string](ctx, d.js, name, append(opts, natsqueue.WithCapacity(capacity), natsqueue.WithReplicas(d.replicas))...)
 	if err != nil {
 		return 0, err
 	}
@@ -114,6 +115,51 @@ func queueTasks(workers int) measurement {
 			return time.Since(begin), err
 		})
 	}
+}
+
+// queueByPriority receives items of several classes.
+func queueByPriority(ctx context.Context, d *deployment, items int) (time.Duration, error) {
+	return withQueue(ctx, d, plenty(items), func(q *natsqueue.Queue[string], name string) (time.Duration, error) {
+		if err := fillByPriority(ctx, q, items); err != nil {
+			return 0, err
+		}
+		begin := time.Now()
+		err := rangeOver(ctx, q.Tasks, items, 1)
+		return time.Since(begin), err
+	}, natsqueue.WithPriorities(priorities))
+}
+
+// fillByPriority stores so many items, in batches of the classes in turn.
+func fillByPriority(ctx context.Context, q *natsqueue.Queue[string], items int) error {
+	values := slices.Repeat([]string{item}, batch)
+	for i := range items / batch {
+		if _, err := q.PutBatch(ctx, values, natsqueue.PutPriority(i%priorities)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func localByPriority(ctx context.Context, _ *deployment, items int) (time.Duration, error) {
+	q := queue.NewPriority(items, func(a, b prioritized) int { return cmp.Compare(a.class, b.class) })
+	for i := range items {
+		if err := q.TryPut(prioritized{item, i / batch % priorities}); err != nil {
+			return 0, err
+		}
+	}
+	begin := time.Now()
+	n := 0
+	for range q.Tasks(ctx) {
+		if n++; n == items {
+			break
+		}
+	}
+	return time.Since(begin), nil
+}
+
+type prioritized struct {
+	item  string
+	class int
 }
 
 func localTasks(workers int) measurement {

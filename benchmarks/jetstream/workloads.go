@@ -11,6 +11,8 @@ const (
 	batch = 100   // items of a PutBatch
 	ahead = 16    // items that a client's loop fetches ahead, as WithPrefetch does
 	room  = 1_000 // capacity of the queue that producers find full
+
+	priorities = 3
 )
 
 var item = strings.Repeat("x", 100)
@@ -65,6 +67,14 @@ var workloads = []workload{
 			{"client: Messages, 16 DoubleAcks under way each", clientTake(many, ahead)},
 		},
 		localTasks(many),
+	}, {
+		"Tasks of 3 priorities, one loop", 5,
+		variant{"natsqueue: Tasks", queueByPriority},
+		[]variant{
+			{"client: FetchNoWait of each class, DoubleAck", clientByPriority(1)},
+			{"client: the same, 16 DoubleAcks under way", clientByPriority(ahead)},
+		},
+		localByPriority,
 	}, {
 		"16 producers, 16 workers, room for 1,000", 1,
 		variant{"natsqueue: Put, Tasks", queueThrough},

@@ -98,6 +98,7 @@ func produce() error {
 	return withQueue(func(p part, q *natsqueue.Queue[item], stopped <-chan struct{}) []func() error {
 		ctx := context.Background()
 		var number atomic.Int64
+		priority := func() natsqueue.PutOption { return natsqueue.PutPriority(rand.IntN(p.Priorities)) }
 		putting := func(by string, most int, put func([]item) error) func() error {
 			return func() error {
 				for {
@@ -123,14 +124,14 @@ func produce() error {
 		}
 		return []func() error{
 			putting("Put", 1, func(items []item) error {
-				if err := q.Put(ctx, items[0]); err != nil {
+				if err := q.Put(ctx, items[0], priority()); err != nil {
 					return fmt.Errorf("put: %w", err)
 				}
 				tell(putEvent, items...)
 				return nil
 			}),
 			putting("TryPut", 1, func(items []item) error {
-				switch err := q.TryPut(ctx, items[0]); {
+				switch err := q.TryPut(ctx, items[0], priority()); {
 				case err == nil:
 					tell(putEvent, items...)
 				case errors.Is(err, queue.ErrFull):
@@ -141,7 +142,7 @@ func produce() error {
 				return nil
 			}),
 			putting("PutBatch", 12, func(items []item) error {
-				n, err := q.PutBatch(ctx, items)
+				n, err := q.PutBatch(ctx, items, priority())
 				tell(putEvent, items[:n]...)
 				if err != nil {
 					return fmt.Errorf("put a batch: %w", err)

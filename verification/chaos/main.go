@@ -2,7 +2,8 @@
 // item: producers and workers are processes of their own, each behind a proxy that
 // cuts its connections in the middle of a write, leaves them half-open, delays
 // them and loses answers; producers, workers and servers are killed, and leaders
-// step down. It does so on one server and on a cluster of three at the same time.
+// step down. It does so on one server, with a queue of three priorities, and on a
+// cluster of three at the same time.
 //
 //	go run ./verification/chaos -duration 1m
 //

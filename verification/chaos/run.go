@@ -38,13 +38,14 @@ type client struct {
 
 // A stage is a queue on some servers, and its clients.
 type stage struct {
-	size    int
-	random  *rand.Rand
-	begun   time.Time
-	ledger  *ledger
-	servers *servers
-	q       *natsqueue.Queue[item] // by no proxy
-	nc      *nats.Conn
+	size       int
+	priorities int
+	random     *rand.Rand
+	begun      time.Time
+	ledger     *ledger
+	servers    *servers
+	q          *natsqueue.Queue[item] // by no proxy
+	nc         *nats.Conn
 
 	producers, workers, joiners []*client
 	numbers                     int // of producers up to now
@@ -64,7 +65,7 @@ func play(ctx context.Context, o options, size int, l *ledger, out io.Writer) (e
 	}
 	defer os.RemoveAll(dir)
 	s := &stage{
-		size: size, begun: time.Now(), ledger: l, faults: map[string]int{},
+		size: size, priorities: prioritiesOn(size), begun: time.Now(), ledger: l, faults: map[string]int{},
 		random: rand.New(rand.NewPCG(o.seed, uint64(size))),
 	}
 	if o.verbose {
@@ -90,6 +91,15 @@ func play(ctx context.Context, o options, size int, l *ledger, out io.Writer) (e
 	fmt.Fprintf(&b, "\n%v", a)
 	_, _ = io.WriteString(out, b.String())
 	return a.err()
+}
+
+// prioritiesOn returns how many priorities the queue on so many servers has: it has
+// some on one server, and none on a cluster.
+func prioritiesOn(size int) int {
+	if size == 1 {
+		return 3
+	}
+	return 1
 }
 
 // clear ends the processes and proxies.
@@ -121,7 +131,7 @@ func (s *stage) clients() []*client { return slices.Concat(s.producers, s.worker
 // clients. It returns how many items the servers stored.
 func (s *stage) run(ctx context.Context, duration time.Duration) (stored uint64, err error) {
 	s.q, s.nc, err = connect(ctx, strings.Join(s.servers.addresses(), ","), queueName,
-		natsqueue.WithCapacity(capacity), natsqueue.WithReplicas(s.size), natsqueue.WithAckWait(ackWait))
+		natsqueue.WithCapacity(capacity), natsqueue.WithReplicas(s.size), natsqueue.WithAckWait(ackWait), natsqueue.WithPriorities(s.priorities))
 	if err != nil {
 		return 0, err
 	}
@@ -188,7 +198,7 @@ func (s *stage) startProducer(c *client) (err error) {
 	s.numbers++
 	c.producer = s.numbers
 	c.process, err = start(fmt.Sprint("producer ", c.producer), "producer",
-		part{Servers: strings.Join(c.addresses(), ","), Queue: queueName, Producer: c.producer}, s.ledger.read)
+		part{Servers: strings.Join(c.addresses(), ","), Queue: queueName, Producer: c.producer, Priorities: s.priorities}, s.ledger.read)
 	return err
 }
 
