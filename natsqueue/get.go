@@ -62,7 +62,10 @@ func (q *Queue[T]) TryGet(ctx context.Context) (*Task[T], error) {
 		return nil, err
 	}
 	for {
-		msg, err := q.sweep(ctx)
+		msg, err := q.sweep(ctx, noWait)
+		if errors.Is(err, queue.ErrEmpty) {
+			msg, err = q.sweep(ctx, recheck)
+		}
 		if errors.Is(err, queue.ErrEmpty) {
 			err = q.orEmpty(ctx)
 		}
@@ -76,14 +79,13 @@ func (q *Queue[T]) TryGet(ctx context.Context) (*Task[T], error) {
 }
 
 // sweep asks the classes for a message, one after the other, the most urgent first,
-// and returns the first one that there is. It does not wait: if all are empty, it
-// returns [queue.ErrEmpty].
-func (q *Queue[T]) sweep(ctx context.Context) (*nats.Msg, error) {
+// and returns the first one that there is, or [queue.ErrEmpty]; see [receiver.fetch].
+func (q *Queue[T]) sweep(ctx context.Context, request []byte) (*nats.Msg, error) {
 	for _, r := range q.classes {
 		msg, err := r.intake.tryClaim()
 		if msg == nil && err == nil {
 			err = q.link.call(ctx, func(ctx context.Context) (err error) {
-				msg, err = r.fetch(ctx)
+				msg, err = r.fetch(ctx, request)
 				if errors.Is(err, nats.ErrNoResponders) {
 					if err := q.look(r); err != nil {
 						return err

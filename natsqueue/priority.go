@@ -35,7 +35,7 @@ func (q *Queue[T]) nextByClass(ctx, wait context.Context, idle func()) (*Task[T]
 		if err := q.Err(); err != nil {
 			return nil, err
 		}
-		msg, err := q.sweep(ctx)
+		msg, err := q.sweep(ctx, noWait)
 		if err == nil {
 			if t, err := q.task(ctx, msg); t != nil || err != nil {
 				return t, err

@@ -137,14 +137,23 @@ func (r *receiver) pull(n int) (expires time.Duration, err error) {
 	return expires, nil
 }
 
-// fetch asks for one message, and does not wait if there is none: it then returns
-// [queue.ErrEmpty]. A message that comes when ctx has ended is handed back.
-func (r *receiver) fetch(ctx context.Context) (*nats.Msg, error) {
+// What fetch asks for.
+var (
+	noWait  = []byte(`{"batch":1,"no_wait":true}`)
+	recheck = []byte(`{"batch":1,"expires":1000000}`) // a millisecond
+)
+
+// fetch asks for one message. If there is none it returns [queue.ErrEmpty]: with
+// noWait at once, and by what the consumer was told, which a message that was just
+// stored may be ahead of; with recheck the consumer looks into the stream, and the
+// answer takes a millisecond. A message that comes when ctx has ended is handed
+// back.
+func (r *receiver) fetch(ctx context.Context, request []byte) (*nats.Msg, error) {
 	inbox, err := r.borrow()
 	if err != nil {
 		return nil, err
 	}
-	if err := r.link.nc.PublishRequest(r.pulls, inbox.Subject, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
+	if err := r.link.nc.PublishRequest(r.pulls, inbox.Subject, request); err != nil {
 		r.giveBack(inbox)
 		return nil, err
 	}
