@@ -275,9 +275,13 @@ func (q *Queue[T]) collect(b *batches[T]) {
 			b.batch.Items = items[:have]
 			q.popBehind(b, n)
 		}
-		q.admit()
+		if q.putters.Head != nil {
+			q.admit()
+		}
 	}
-	q.signal()
+	if q.ready.C != nil {
+		q.signal()
+	}
 }
 
 // takeAllUnlock removes up to len(dst) items and lets blocked Puts in. The lock

@@ -87,12 +87,14 @@ func (b *Batch[T]) Arm() {
 }
 
 // Add adds items, for which there must be room, and starts the timer if they
-// are the first. It is the giver who starts it: the loop is woken once a batch.
+// are the first and more fit. It is the giver who starts it: the loop is woken once
+// a batch.
 func (b *Batch[T]) Add(items ...T) {
-	if len(b.Items) == 0 && b.timer != nil {
+	first := len(b.Items) == 0
+	b.Items = append(b.Items, items...)
+	if first && b.timer != nil && b.Room() > 0 {
 		b.timer.Reset(b.Linger)
 	}
-	b.Items = append(b.Items, items...)
 }
 
 // Room returns how many more items fit.
