@@ -7,7 +7,7 @@
 //
 //	go run ./benchmarks/jetstream
 //
-// takes a quarter of an hour.
+// takes about ten minutes.
 package main
 
 import (
