@@ -117,12 +117,12 @@ func (r *runner) start(ctx context.Context, group *errgroup.Group, ended chan<- 
 		value, err := j.run(ctx, backoff)
 		j.result <- result{value, err}
 		_ = r.lane(j).TaskDone(j.tenant)
+		if err != nil && j.critical { // and no word to serve, which would begin another job
+			return fmt.Errorf("critical job of %s: %w", j.tenant, err)
+		}
 		select {
 		case ended <- struct{}{}:
 		case <-ctx.Done(): // serve has left its loop
-		}
-		if err != nil && j.critical {
-			return fmt.Errorf("critical job of %s: %w", j.tenant, err)
 		}
 		return nil
 	})
