@@ -140,6 +140,24 @@ func TestBatchesLingersANanosecond(t *testing.T) {
 	})
 }
 
+// fullQueue returns a priority queue of 0, 1, 2 and so on, with Puts of the numbers
+// that follow blocked on it, and a count of those that panic.
+func fullQueue(t *testing.T, f *fuse, capacity, puts int) (q *queue.Queue[int], failed *atomic.Int64) {
+	q, failed = queue.NewPriority(capacity, f.compare), new(atomic.Int64)
+	for i := range capacity {
+		require.NoError(t, q.TryPut(i))
+	}
+	for i := range puts {
+		go func() {
+			if value, _ := attempt(func() { _ = q.Put(background, capacity+i) }); value != nil {
+				failed.Add(1)
+			}
+		}()
+		synctest.Wait()
+	}
+	return q, failed
+}
+
 // compare fails at each of its calls in turn as a turn takes what is queued and
 // what that lets in: the panic is the loop's, once its batch is done, or that of
 // the Put whose item was compared.
@@ -149,19 +167,7 @@ func TestBatchesPanicsWhereCompareFailedOverItsItems(t *testing.T) {
 		blown := false
 		synctest.Test(t, func(t *testing.T) {
 			f := &fuse{left: -1, fail: failures["panics"]}
-			q := queue.NewPriority(4, f.compare)
-			for i := range 4 {
-				require.NoError(t, q.TryPut(i))
-			}
-			var puts atomic.Int64
-			for i := range 4 {
-				go func() {
-					if value, _ := attempt(func() { _ = q.Put(background, 4+i) }); value != nil {
-						puts.Add(1)
-					}
-				}()
-				synctest.Wait()
-			}
+			q, puts := fullQueue(t, f, 4, 4)
 			defer func() {
 				f.left = -1
 				_ = q.Shutdown(true)
@@ -213,19 +219,7 @@ func TestBatchesLeavesTheQueueWholeWhereCompareEndsItsGoroutine(t *testing.T) {
 		blown := false
 		synctest.Test(t, func(t *testing.T) {
 			f := &fuse{left: -1, fail: failures["calls Goexit"]}
-			q := queue.NewPriority(4, f.compare)
-			for i := range 4 {
-				require.NoError(t, q.TryPut(i))
-			}
-			var failed atomic.Int64
-			for i := range 10 {
-				go func() {
-					if value, _ := attempt(func() { _ = q.Put(background, 4+i) }); value != nil {
-						failed.Add(1)
-					}
-				}()
-				synctest.Wait()
-			}
+			q, failed := fullQueue(t, f, 4, 10)
 			ready := q.Ready()
 			<-ready
 			f.left = n

@@ -11,9 +11,10 @@ import (
 // unbounded.
 const maxKeep = 1 << 16
 
-// A store holds the queued items, in the order in which they leave. Queue looks
-// at its fields only where a call would cost too much: in addUnlock, takeUnlock
-// and storeAll.
+// A store holds the queued items, in the order in which they leave. Other files
+// read len. They go past the methods only where a call would cost too much
+// (addUnlock, takeUnlock, storeAll, admit), and where a compare that fails needs
+// more than to be undone (pushParked, popBehind).
 //
 // If compare panics or ends its goroutine, the method that called it changes
 // nothing, and calls unlock on its way out.

@@ -20,8 +20,8 @@ const (
 // Get removes the oldest item of the most urgent class that has one (see
 // [WithPriorities]), and returns it as a task. It blocks until there is one. The
 // item is the caller's until [Task.Done], [Task.Retry] or [Task.Reject] is called;
-// if none is within the ack wait (see [WithAckWait]), the server
-// redelivers the item.
+// if none is within the ack wait (see [WithAckWait]), the server redelivers the
+// item.
 //
 // Get returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is shut
 // down and every item in it is done, [ErrClosed] if the handle is closed, and

@@ -189,6 +189,14 @@ func (l *link) suspect() {
 	})
 }
 
+// handBack asks the server to redeliver a message after delay, and waits a
+// little for the answer; if none comes, the message's ack wait will pass.
+func (l *link) handBack(msg *nats.Msg, delay time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
+	defer cancel()
+	_, _ = l.nc.RequestWithContext(ctx, msg.Reply, nak(delay))
+}
+
 // refusal returns the server's permission violation, if it came after the error
 // before and concerns this queue: the server does not answer such requests, and
 // they would look like lost ones.

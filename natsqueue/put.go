@@ -78,9 +78,9 @@ func PutPriority(class int) PutOption {
 	}
 }
 
-// Put stores an item at the end of the queue, or of its class, and returns when the server has
-// acknowledged it. If the queue is full, Put blocks until there is room, behind
-// the calls of this handle that are blocked already.
+// Put stores an item at the end of the queue, or of its class, and returns when
+// the server has acknowledged it. If the queue is full, Put blocks until there is
+// room, behind the calls of this handle that are blocked already.
 //
 // Put returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is shut
 // down before the item is stored, [ErrClosed] if the handle is closed,
@@ -143,7 +143,7 @@ func (q *Queue[T]) replicated() bool { return q.stream.CachedInfo().Config.Repli
 // replicated stream refuses messages though it has room: it counts one twice from
 // when it has stored it until it has taken it from those that are under way.
 func (q *Queue[T]) isFullFor(ctx context.Context, msg *nats.Msg) (bool, error) {
-	const overhead = 64 // bytes, at least, that the store adds to a message
+	const overhead = 64 // bytes, at most, that the store adds to a message
 	info, err := q.info(ctx)
 	if err != nil {
 		return false, err
@@ -159,9 +159,9 @@ func (q *Queue[T]) PutAfter(ctx context.Context, item T, d time.Duration, opts .
 }
 
 // encode returns the messages for items, and whether the caller chose their ID.
-// The ID that each gets is the same over
-// all attempts to store it, so that the server stores it once. An item that was
-// refused because the queue is full is not remembered.
+// The ID that each gets is the same over all attempts to store it, so that the
+// server stores it once. An item that was refused because the queue is full is not
+// remembered.
 func (q *Queue[T]) encode(items []T, opts []PutOption) (msgs []*nats.Msg, own bool, err error) {
 	e := envelope{header: nats.Header{}}
 	for _, opt := range opts {

@@ -263,14 +263,6 @@ func (r *receiver) receive(msg *nats.Msg) {
 	}
 }
 
-// handBack asks the server to redeliver a message after delay, and waits a
-// little for the answer; if none comes, the message's ack wait will pass.
-func (l *link) handBack(msg *nats.Msg, delay time.Duration) {
-	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
-	defer cancel()
-	_, _ = l.nc.RequestWithContext(ctx, msg.Reply, nak(delay))
-}
-
 // renew asks again for all that is wanted, at a new inbox: what still comes to
 // the old one is taken, but no longer counted.
 func (r *receiver) renew() {

@@ -90,9 +90,8 @@ func (b *Batch[T]) Arm() {
 // are the first and more fit. It is the giver who starts it: the loop is woken once
 // a batch.
 func (b *Batch[T]) Add(items ...T) {
-	first := len(b.Items) == 0
 	b.Items = append(b.Items, items...)
-	if first && b.timer != nil && b.Room() > 0 {
+	if len(b.Items) == len(items) && b.timer != nil && b.Room() > 0 {
 		b.timer.Reset(b.Linger)
 	}
 }

@@ -393,7 +393,7 @@ var classes = []class{
 		{
 			"each item starts the linger again",
 			"TestBatchesLingersFromTheFirstItemAndNoLonger",
-			[]edit{{parkGo, "Batch.Add", "len(b.Items) == 0 && b.timer != nil", "b.timer != nil"}},
+			[]edit{{parkGo, "Batch.Add", "len(b.Items) == len(items) && b.timer != nil", "b.timer != nil"}},
 		},
 		{
 			"the linger starts with the wait and not with the first item",
