@@ -3,6 +3,8 @@ package park_test
 import (
 	"context"
 	"errors"
+	"runtime"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -282,6 +284,30 @@ func TestASignalIsSentOnceHeldAndNeverAfterClose(t *testing.T) {
 	closed.Close()
 	_, open = <-closed.Chan(true)
 	require.False(t, open)
+}
+
+// The watcher looks again and again, and yields now and then lest it keep a lone
+// processor from the other.
+func TestASignalIsInItsChannelBeforeTheChannelCanBeSeen(t *testing.T) {
+	for range 50_000 {
+		var s park.Signal
+		var watching atomic.Bool
+		found := make(chan int)
+		go func() {
+			watching.Store(true)
+			for i := 1; s.Made() == nil; i++ {
+				if i%1000 == 0 {
+					runtime.Gosched()
+				}
+			}
+			found <- len(s.Made())
+		}()
+		for !watching.Load() {
+			runtime.Gosched()
+		}
+		s.Chan(true)
+		require.Equal(t, 1, <-found)
+	}
 }
 
 func TestTheMutexExcludesOnManyProcessorsAndOnOne(t *testing.T) {

@@ -29,12 +29,12 @@ func (s *Signal) Made() <-chan struct{} {
 func (s *Signal) Chan(pending bool) <-chan struct{} {
 	if s.C == nil {
 		s.C = make(chan struct{}, 1)
-		s.made.Store(&s.C)
 		if s.closed {
 			close(s.C)
 		} else if pending {
 			s.C <- struct{}{}
 		}
+		s.made.Store(&s.C) // last: a caller without the lock must find the signal in it
 	}
 	return s.C
 }

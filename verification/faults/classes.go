@@ -1,6 +1,6 @@
 package main
 
-import "strings"
+import "path"
 
 // A class is a way in which queues have failed.
 type class struct {
@@ -8,22 +8,16 @@ type class struct {
 	faults []fault
 }
 
-// A fault is one member of a class, built into the code of this queue, and the
-// test that must fail then: one of keyed, if that is where its first edit is, and
-// else of the root package.
+// A fault is one member of a class, built into the code of the queues, and the
+// test that must fail then, behind the directory of its package.
 type fault struct {
 	what  string
 	test  string
 	edits []edit
 }
 
-// dir returns the directory of the package that has the fault's test.
-func (f fault) dir() string {
-	if strings.HasPrefix(f.edits[0].file, "keyed/") {
-		return "keyed"
-	}
-	return "."
-}
+func (f fault) dir() string  { return path.Dir(f.test) }
+func (f fault) name() string { return path.Base(f.test) }
 
 const (
 	queueGo    = "queue.go"
@@ -805,6 +799,14 @@ var classes = []class{
 			[]edit{{queueGo, "Queue.Ready", "q.ready.Chan(q.store.len > 0)", "q.ready.Chan(false)"}},
 		},
 		{
+			"Ready's channel can be seen before its first signal is in it",
+			"internal/park/TestASignalIsInItsChannelBeforeTheChannelCanBeSeen",
+			[]edit{
+				{signalGo, "Signal.Chan", "s.made.Store(&s.C)", ""},
+				{signalGo, "Signal.Chan", "s.C = make(chan struct{}, 1)", "$old\ns.made.Store(&s.C)"},
+			},
+		},
+		{
 			"items that a call moved before compare failed send none",
 			"TestReadyIsSignalledThoughCompareFails",
 			[]edit{{priorityGo, "NewPriority", "q.signal()", ""}},
@@ -931,59 +933,59 @@ var classes = []class{
 	{"a queue that keeps the newest value of each key loses one, or counts it wrong", []fault{
 		{
 			"a Get whose context ends as it is handed a value drops it",
-			"TestAGetThatCompletedKeepsItsValueThoughItsContextEnds",
+			"keyed/TestAGetThatCompletedKeepsItsValueThoughItsContextEnds",
 			[]edit{{coreGo, "takeUnlock", "item, _, err = c.lot.Collect(ctx, w)", "$old\nif ctx.Err() != nil {\n\tvar none T\n\treturn none, ctx.Err()\n}"}},
 		},
 		{
 			"a value is replaced, and its Put does not say so",
-			"TestEachValueOfLatestLeavesOnceThoughContextsEndAsItIsHandedOver",
+			"keyed/TestEachValueOfLatestLeavesOnceThoughContextsEndAsItIsHandedOver",
 			[]edit{{latestGo, "Latest.Put", "return old, true, nil", "return old, false, nil"}},
 		},
 		{
 			"the old value stays, and the new one is lost",
-			"TestPutOfAQueuedKeyReplacesItsValueAndKeepsItsTurn",
+			"keyed/TestPutOfAQueuedKeyReplacesItsValueAndKeepsItsTurn",
 			[]edit{{latestGo, "Latest.Put", "old, e.Value = e.Value, value", "old = e.Value"}},
 		},
 		{
 			"a replaced value counts as unfinished for ever",
-			"TestAReplacementLeavesTheUnfinishedCountAsItIs",
+			"keyed/TestAReplacementLeavesTheUnfinishedCountAsItIs",
 			[]edit{{latestGo, "Latest.Put", "c.put++", "c.count()"}},
 		},
 		{
 			"a replaced value is not counted as dropped",
-			"TestTheQueuesDoWhatAPlainModelDoes",
+			"keyed/TestTheQueuesDoWhatAPlainModelDoes",
 			[]edit{{latestGo, "Latest.Put", "c.dropped++", ""}},
 		},
 		{
 			"a value is put in the place of one that was taken",
-			"TestAKeyThatWasTakenIsQueuedAgainByTheNextPut",
+			"keyed/TestAKeyThatWasTakenIsQueuedAgainByTheNextPut",
 			[]edit{{latestGo, "Latest.take", "q.at.remove(e.Key)", ""}},
 		},
 		{
 			"a replacement sends no signal",
-			"TestAReplacementIsSignalled",
+			"keyed/TestAReplacementIsSignalled",
 			[]edit{{latestGo, "Latest.Put", "if c.ready.C != nil {\n\tq.signal()\n}", ""}},
 		},
 	}},
 	{"a key loses its turn, takes another's, or holds another up", []fault{
 		{
 			"a key whose value is replaced goes to the back",
-			"TestPutOfAQueuedKeyReplacesItsValueAndKeepsItsTurn",
+			"keyed/TestPutOfAQueuedKeyReplacesItsValueAndKeepsItsTurn",
 			[]edit{{latestGo, "Latest.Put", "old, e.Value = e.Value, value", "$old\nfirst := q.line.PopFront()\nq.line.PushBack(first)\nq.at.add(first.Key, q.line.Last())"}},
 		},
 		{
 			"a key keeps its turn until it has no items left",
-			"TestKeysTakeTurns",
+			"keyed/TestKeysTakeTurns",
 			[]edit{{fairGo, "Fair.take", "t := q.pop(l)", "$old\nfor l.len > 0 && l.inHand == 0 && q.turns.head != l {\n\tnext := q.turns.head\n\tq.turns.remove(next)\n\tq.turns.append(next)\n}"}},
 		},
 		{
 			"the key that came last has the first turn",
-			"TestKeysTakeTurns",
+			"keyed/TestKeysTakeTurns",
 			[]edit{{fairGo, "Fair.take", "l := q.turns.head", "l := q.turns.tail"}},
 		},
 		{
 			"a blocked Put of a key holds up those of others",
-			"TestPutBlocksWhileItsKeyIsFullAndNoOther",
+			"keyed/TestPutBlocksWhileItsKeyIsFullAndNoOther",
 			[]edit{
 				{fairGo, "Fair.Put", "!q.full(l)", "$old && c.putWaiting == 0"},
 				{fairGo, "Fair.Put", "c.putBlocked++", "if l == nil {\n\tl = q.spare.get(key)\n\tq.lanes.add(key, l)\n}\n$old"},
@@ -991,93 +993,93 @@ var classes = []class{
 		},
 		{
 			"a slot that is freed lets no blocked Put of its key in",
-			"TestPutBlocksWhileItsKeyIsFullAndNoOther",
+			"keyed/TestPutBlocksWhileItsKeyIsFullAndNoOther",
 			[]edit{{fairGo, "Fair.pop", "l.crowded", "false"}},
 		},
 		{
 			"a shutdown ends the blocked Puts of one key alone",
-			"TestShutdownEndsTheBlockedPutsOfEveryKey",
+			"keyed/TestShutdownEndsTheBlockedPutsOfEveryKey",
 			[]edit{{fairGo, "Fair.Shutdown", "c.lot.ServeAll(&l.putters, queue.ErrShutdown)", "$old\nbreak"}},
 		},
 	}},
 	{"two items of a key are in hand at a time, or its next one never comes", []fault{
 		{
 			"a key stands in line while its item is in hand",
-			"TestAFairKeyGoesToTheEndAtOnceAndASerialKeyWhenItIsDone",
+			"keyed/TestAFairKeyGoesToTheEndAtOnceAndASerialKeyWhenItIsDone",
 			[]edit{{fairGo, "Fair.place", "l.inHand == 0", "true"}},
 		},
 		{
 			"an item is handed to a blocked Get while another of its key is in hand",
-			"TestItemsOfAKeyLeaveInOrderOnceAndSerialOnesOneByOne",
+			"keyed/TestItemsOfAKeyLeaveInOrderOnceAndSerialOnesOneByOne",
 			[]edit{{fairGo, "Fair.add", "c.getters.Head != nil && l.inHand == 0", "c.getters.Head != nil"}},
 		},
 		{
 			"a loop marks another worker's item done, as its body marked its own",
-			"TestALoopMarksItsOwnItemOnlyThoughItsBodyDidSoToo",
+			"keyed/TestALoopMarksItsOwnItemOnlyThoughItsBodyDidSoToo",
 			[]edit{{fairGo, "Fair.mark", "l.inHand == t.number", "true"}},
 		},
 		{
 			"a TaskDone does not put its key back in line",
-			"TestAFairKeyGoesToTheEndAtOnceAndASerialKeyWhenItIsDone",
+			"keyed/TestAFairKeyGoesToTheEndAtOnceAndASerialKeyWhenItIsDone",
 			[]edit{{fairGo, "Fair.done", "q.behind.remove(l)\nq.turns.append(l)\nq.signal()", ""}},
 		},
 		{
 			"a TaskDone puts its key in line, though a Get is blocked for it",
-			"TestATaskDoneOfASerialKeyHandsItsNextItemToABlockedGet",
+			"keyed/TestATaskDoneOfASerialKeyHandsItsNextItemToABlockedGet",
 			[]edit{{fairGo, "Fair.done", "c.getters.Head != nil", "false"}},
 		},
 		{
 			"a TaskDone that puts its key in line sends no signal",
-			"TestReadyIsSignalledByTheTaskDoneThatGivesASerialKeyItsTurn",
+			"keyed/TestReadyIsSignalledByTheTaskDoneThatGivesASerialKeyItsTurn",
 			[]edit{{fairGo, "Fair.done", "q.signal()", ""}},
 		},
 		{
 			"a Get goes home after a shutdown, though items are behind others in hand",
-			"TestAfterAGracefulShutdownSerialGivesOutWhatIsBehindKeysInHand",
+			"keyed/TestAfterAGracefulShutdownSerialGivesOutWhatIsBehindKeysInHand",
 			[]edit{{coreGo, "core.release", "c.ended()", "c.shutdown"}},
 		},
 		{
 			"the Get that takes the last item leaves the others blocked",
-			"TestAfterAGracefulShutdownSerialGivesOutWhatIsBehindKeysInHand",
+			"keyed/TestAfterAGracefulShutdownSerialGivesOutWhatIsBehindKeysInHand",
 			[]edit{{fairGo, "Fair.pop", "c.release()", ""}},
 		},
 	}},
 	{"unfinished items of one key are counted for another", []fault{
 		{
 			"a TaskDone too many of one key counts for the others, and releases Join",
-			"TestUnfinishedItemsAreCountedByKey",
+			"keyed/TestUnfinishedItemsAreCountedByKey",
 			[]edit{{fairGo, "Fair.done", "l.unfinished--", ""}},
 		},
 		{
 			"drained items stay unfinished",
-			"TestShutdownEndsTheBlockedPutsOfEveryKey",
+			"keyed/TestShutdownEndsTheBlockedPutsOfEveryKey",
 			[]edit{{fairGo, "Fair.drain", "unfinished++", ""}},
 		},
 		{
 			"drained items that were marked done count for other keys",
-			"TestAnEarlyTaskDoneCountsForItsKeyOnceItIsDrained",
+			"keyed/TestAnEarlyTaskDoneCountsForItsKeyOnceItIsDrained",
 			[]edit{{fairGo, "Fair.drain", "c.drop(len(drained), unfinished)", "c.drop(len(drained), len(drained)+0*unfinished)"}},
 		},
 	}},
 	{"a key that is gone, or is none, leaves something behind", []fault{
 		{
 			"one that is not equal to itself leaves an entry",
-			"TestEachItemWithANaNHasAKeyOfItsOwn",
+			"keyed/TestEachItemWithANaNHasAKeyOfItsOwn",
 			[]edit{{indexGo, "index.add", "if !selfEqual(key) {\n\treturn\n}", ""}},
 		},
 		{
 			"one that cannot be hashed leaves the lock locked",
-			"TestAKeyThatCannotBeHashedPanicsAndChangesNothing",
+			"keyed/TestAKeyThatCannotBeHashedPanicsAndChangesNothing",
 			[]edit{{indexGo, "index.find", "if !hashed {\n\tlock.Unlock()\n}", "_ = hashed"}},
 		},
 		{
 			"those of a burst leave their map",
-			"TestTheMemoryOfAMillionKeysIsGivenBack",
+			"keyed/TestTheMemoryOfAMillionKeysIsGivenBack",
 			[]edit{{indexGo, "index.remove", "x.most > keepKeys && len(x.entries) <= x.most/16", "false"}},
 		},
 		{
 			"one without items leaves its lane",
-			"TestAKeyThatIsGoneCostsNoMemory",
+			"keyed/TestAKeyThatIsGoneCostsNoMemory",
 			[]edit{{fairGo, "Fair.leave", "q.lanes.remove(l.key)", ""}},
 		},
 	}},

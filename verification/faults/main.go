@@ -85,7 +85,7 @@ func run(ctx context.Context, out io.Writer, short bool, only int, described *re
 		all.Go(func() {
 			for t := range queue {
 				began := time.Now()
-				t.result, t.err = t.try(ctx, root, 5*time.Second+5*usual[t.dir()][t.test])
+				t.result, t.err = t.try(ctx, root, 5*time.Second+5*usual[t.dir()][t.name()])
 				t.took = time.Since(began)
 				close(t.over)
 			}
@@ -133,7 +133,7 @@ var ended = regexp.MustCompile(`(?m)^--- PASS: (\w+) \(([0-9.]+)s\)$`)
 func passing(ctx context.Context, root string, trials []*trial) (map[string]map[string]time.Duration, error) {
 	tests := make(map[string][]string)
 	for _, t := range trials {
-		tests[t.dir()] = append(tests[t.dir()], t.test)
+		tests[t.dir()] = append(tests[t.dir()], t.name())
 	}
 	usual := make(map[string]map[string]time.Duration)
 	for dir, names := range tests {
@@ -191,7 +191,7 @@ func (t *trial) try(ctx context.Context, root string, limit time.Duration) (stri
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("the fault does not compile: %w\n%s", err, output)
 	}
-	cmd = exec.CommandContext(ctx, program, "-test.run", "^"+t.test+"$", "-test.failfast", "-test.timeout", limit.String())
+	cmd = exec.CommandContext(ctx, program, "-test.run", "^"+t.name()+"$", "-test.failfast", "-test.timeout", limit.String())
 	cmd.Dir = filepath.Join(root, t.dir())
 	output, err := cmd.CombinedOutput()
 	switch text := string(output); {
@@ -201,7 +201,7 @@ func (t *trial) try(ctx context.Context, root string, limit time.Duration) (stri
 		return "hangs", nil
 	case strings.Contains(text, "deadlock"):
 		return "deadlocks", nil
-	case strings.Contains(text, "--- FAIL: "+t.test):
+	case strings.Contains(text, "--- FAIL: "+t.name()):
 		return "fails", nil
 	case strings.Contains(text, "panic: "), strings.Contains(text, "fatal error: "):
 		return "panics", nil
