@@ -141,35 +141,33 @@ func (q *Queue[T]) TryGetBatch(dst []T) (n int, err error) {
 	return q.takeAllUnlock(dst), nil
 }
 
-// Batches returns a worker's loop over the queue in batches, as [Queue.Tasks]
-// is one in single items: each turn yields 1 to size items, in the order in
-// which [Queue.Get] would return them, and marks them done when the loop body
-// finishes with them, whether it continues, breaks out or panics. The body must
-// not call TaskDone itself.
+// Batches is like [Queue.Tasks] for batches of items: each turn of the loop
+// yields 1 to size items, in the order in which [Queue.Get] would return them,
+// and marks them done when the loop body finishes with them, whether it
+// continues, breaks out or panics. The body must not call TaskDone itself.
 //
 //	for batch := range q.Batches(ctx, 500, 200*time.Millisecond) {
 //		store(batch)
 //	}
 //
-// A turn blocks until there is an item. If there are fewer than size then, it
-// waits for more, but no longer than linger after it took the first: linger
-// bounds how old an item gets in an unfinished batch, and later items do not
-// extend it. If linger <= 0, a turn never waits for more.
+// A turn blocks until there is an item. If fewer than size items are queued
+// then, it waits for more, but no longer than linger after it took the first.
+// So linger bounds how long an item is held back in an unfinished batch; later
+// items do not extend it. If linger <= 0, a turn never waits for more.
 //
-// The items in hand are yielded, never dropped, whatever ends the wait: linger,
-// ctx, or a shutdown of either kind, after which no turn lingers. The loop ends
-// when the queue is shut down and empty, or when ctx is done; ctx.Err() tells
-// which.
+// Whether linger, ctx or a shutdown ends the wait, the items in hand are
+// yielded, never dropped. After a shutdown no turn lingers. The loop ends when
+// the queue is shut down and empty, or when ctx is done; ctx.Err() tells which.
 //
 // Any number of goroutines may range over one queue. A loop that has begun a
-// batch keeps its place in front of calls that block after it, so that a
-// trickle of items fills one batch after the other. Items in hand have left the
-// queue: their slots are free, and blocked Puts that take them add to the same
-// batch. Items that are put while a loop waits join its batch in the order in
-// which they are put, whatever the order of the queue.
+// batch keeps its place ahead of calls that block after it, so a trickle of
+// items fills one batch after another. Items in hand have left the queue: their
+// slots are free, and blocked Puts that take them add to the same batch. Items
+// that are put while a loop waits join its batch in the order in which they are
+// put, whatever the order of the queue.
 //
 // The slice is valid until the next turn. It is cleared then, and when the loop
-// ends by itself; copy the items that you keep. Its array grows with the
+// ends by itself; copy the items to keep them. Its array grows with the
 // batches, not with size.
 //
 // Batches panics if size < 1. A loop starts no goroutine; it has one timer, made
