@@ -2,10 +2,10 @@ package queue
 
 import "errors"
 
-// The errors of this package. They are returned as they are, never wrapped;
-// compare with == or [errors.Is]. A call with a context can also return the
-// context's error; where a context has closed Done and has no error, that is
-// [context.Canceled].
+// The errors of this package. They are never wrapped; compare with == or
+// [errors.Is]. A call with a context can also return ctx.Err(), or
+// [context.Canceled] if the context's Done channel is closed and its Err is
+// nil.
 var (
 	// ErrEmpty is returned by [Queue.TryGet], [Queue.TryGetBatch] and
 	// [Queue.Peek] when no item is queued and the queue was not shut down.
