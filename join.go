@@ -28,13 +28,13 @@ func (q *Queue[T]) TaskDoneN(n int) error {
 // or has been dropped by [Queue.ForcePut] or [Queue.Shutdown]. It returns nil
 // once the unfinished count has been zero at any moment since the call, even if
 // items were added afterwards. It returns ctx.Err() if ctx is done, even if no
-// item is unfinished. A shutdown does not end it.
+// item is unfinished. A shutdown does not unblock it.
 //
-// With several queues that feed each other, one Join after the other can return
-// early: the second queue may put into the first after the first Join has
-// returned. Have a worker put what it produces before it marks done what it
-// produced that from, and join the queues in the order in which items pass
-// through them; where items can go back, count all work in one queue.
+// If several queues feed each other, calling Join on one after the other can
+// return too early: the second queue may put into the first after the first
+// Join has returned. A worker must put what an item leads to before it marks
+// that item done. Join the queues in the order in which items pass through
+// them; if items can also go back, count all work in one queue.
 //
 // The call of [Queue.TaskDone] that takes the count to zero synchronizes before
 // the return of each Join that it releases.
