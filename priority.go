@@ -9,8 +9,8 @@ import "github.com/boundq/queue/internal/heap"
 // arguments to have the highest leave first. Otherwise it behaves like [New].
 // NewPriority panics if compare is nil.
 //
-// Priority begins inside the queue: blocked calls of [Queue.Put] are let in
-// first come, first served, whatever they carry.
+// Priority applies to queued items only: blocked calls of [Queue.Put] are let
+// in first come, first served, whatever the priority of their items.
 //
 // compare is called with the queue locked. It must be a strict weak order over
 // items whose keys do not change while they are queued, it should be quick, and
