@@ -84,8 +84,8 @@ func (q *Queue[T]) setCapacity(capacity int) {
 // A nil error means the item was added. Otherwise the queue is unchanged, and
 // the error is ctx.Err() if ctx is done, even if there is room or the queue is
 // shut down, or [ErrShutdown] if the queue is shut down, before the call or
-// while it blocks. If ctx ends at the moment in which a blocked Put gets its
-// slot, the item is added and Put returns nil.
+// while it blocks. If ctx ends at the moment a blocked Put gets its slot, the
+// item is added and Put returns nil.
 //
 // The complexity is O(1), or O(log n) in a priority queue, where n = q.Len().
 func (q *Queue[T]) Put(ctx context.Context, item T) error {
@@ -137,9 +137,10 @@ func (q *Queue[T]) TryPut(item T) error {
 }
 
 // ForcePut adds an item without blocking, evicting one if the queue is full: a
-// FIFO or LIFO queue gives up the oldest, a priority queue the one that
+// FIFO or LIFO queue evicts the oldest item, a priority queue the item that
 // [Queue.Get] would return last, which may be the new one. It returns the
-// evicted item, and whether there is one. An unbounded queue never evicts.
+// evicted item and true, or false if none was evicted. An unbounded queue never
+// evicts.
 //
 // The evicted item counts as dropped. The new item takes its place in the
 // unfinished count, so no [Queue.Join] is released. ForcePut does not wait its
@@ -172,8 +173,8 @@ func (q *Queue[T]) ForcePut(item T) (evicted T, ok bool, err error) {
 // A nil error means the item is the caller's. Otherwise the queue is unchanged,
 // and the error is ctx.Err() if ctx is done, even if there are items or the
 // queue is shut down, or [ErrShutdown] if the queue is empty and shut down,
-// before the call or while it blocks. If ctx ends at the moment in which a
-// blocked Get is handed an item, Get returns the item.
+// before the call or while it blocks. If ctx ends at the moment a blocked Get
+// is handed an item, Get returns the item.
 //
 // If the program uses [Queue.Join], call [Queue.TaskDone] once the item has
 // been processed.
@@ -234,22 +235,22 @@ func (q *Queue[T]) Peek() (item T, err error) {
 }
 
 // Requeue adds an item where [Queue.Put] would, and never blocks: a full queue
-// takes it too, and is then longer than its capacity. Blocked Puts proceed once
-// the length is below the capacity again.
+// accepts it too, and then exceeds its capacity. Blocked Puts proceed once the
+// length is below the capacity again.
 //
 // It is for a caller that holds an item it has not yet marked done: to return
-// that item, to retry it, or to add the work it led to. With Put, workers that
-// feed the queue they serve can all block on a full queue, and nothing is left
-// to empty it. Requeue first and mark the item in hand done afterwards, as a
-// loop over [Queue.Tasks] does, and [Queue.Join] cannot return in between. A
-// requeued item counts as one more put.
+// that item, to retry it, or to add the work it led to. If workers called Put
+// on the queue they take from, all of them could block on a full queue, leaving
+// none to empty it. Call Requeue first and mark the item in hand done
+// afterwards, as a loop over [Queue.Tasks] does, and [Queue.Join] cannot return
+// in between. A requeued item counts as one more put.
 //
-// A queue that is not shut down takes every item. After Shutdown(false) Requeue
-// adds the item as long as any item is unfinished, so that workers can finish
-// what they began; other workers may have ended by then, so the caller must
-// take items again itself, which the next turn of its own loop does. Requeue
-// returns [ErrShutdown], and the item remains the caller's, after
-// Shutdown(true), and after Shutdown(false) if no item is unfinished.
+// A queue that is not shut down accepts every item. After Shutdown(false),
+// Requeue adds the item as long as any item is unfinished, so that workers can
+// finish what they began. Other workers may have ended by then, so the caller
+// must itself receive again, as the next turn of its loop does. Requeue returns
+// [ErrShutdown], and the item remains the caller's, after Shutdown(true), and
+// after Shutdown(false) if no item is unfinished.
 //
 // Requeue does not wait its turn behind blocked Puts. The complexity is that of
 // [Queue.Put].
@@ -283,12 +284,12 @@ func (q *Queue[T]) Requeue(item T) error {
 //	}
 //
 // A signal may outlive its item: TryGet returns [ErrEmpty] if another call took
-// it. A blocked Get goes first: an item that is handed to one sends no signal.
-// [Queue.Shutdown] closes the channel; TryGet then returns the items that are
-// left, and after them [ErrShutdown].
+// it. Blocked Gets take precedence: an item that is handed to one sends no
+// signal. [Queue.Shutdown] closes the channel; TryGet then returns the items
+// that are left, and after them [ErrShutdown].
 //
-// The first call allocates the channel. A queue whose Ready is never called
-// pays one nil check for each item.
+// The first call allocates the channel. If Ready is never called, its cost is
+// one nil check for each item.
 func (q *Queue[T]) Ready() <-chan struct{} {
 	if ready := q.ready.Made(); ready != nil {
 		return ready // without the lock, since loops call it at each turn
