@@ -17,8 +17,8 @@ import (
 //
 // The body must not call TaskDone itself: the item would be marked done twice,
 // and Join could return while another item is in progress. An item also counts
-// as done if the body gave up on it; a body that could not process its item
-// passes it to [Queue.Requeue] first.
+// as done if the body gave up on it: if the body could not process its item, it
+// should pass it to [Queue.Requeue] first.
 //
 // Any number of goroutines may range over one queue; each item goes to one of
 // them. Marking an item done and taking the next is a single critical section,
