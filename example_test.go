@@ -172,7 +172,7 @@ func ExampleQueue_Batches() {
 	// inserted [d]
 }
 
-// Workers that feed the queue they serve: with Put, both could block on a full
+// Workers that feed their own queue: with Put, both could block on a full
 // queue. Join returns once the whole site has been read.
 func ExampleQueue_Requeue() {
 	ctx := context.Background()

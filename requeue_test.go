@@ -104,7 +104,7 @@ func TestRequeueIsRefusedAfterAnImmediateShutdown(t *testing.T) {
 	})
 }
 
-// Workers that feed the queue they serve: a walk over a tree, with a queue far
+// Workers that feed their own queue: a walk over a tree, with a queue far
 // smaller than the tree.
 func TestRequeueLetsWorkersFeedTheQueueTheyServe(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {

@@ -1,5 +1,5 @@
 // Command crawler reads a web site breadth first, one page of each host at a
-// time, with workers that feed the queue they serve: go run ./examples/crawler
+// time, with workers that feed their own queue: go run ./examples/crawler
 //
 // The site is the program's own: three hosts with cycles, errors and slow pages.
 // An interrupt saves the pages that are left in a file, and the next start goes
@@ -52,7 +52,7 @@ func newCrawler(fetch func(context.Context, page) ([]page, error)) *crawler {
 }
 
 // add queues a page that is not known yet. It never blocks: a worker that
-// blocked on the queue it serves could not empty it.
+// blocked on its own queue could not empty it.
 func (c *crawler) add(p page) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
