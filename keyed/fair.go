@@ -9,16 +9,15 @@ import (
 	"github.com/boundq/queue"
 )
 
-// A Fair is a queue whose keys take turns: each key has a FIFO queue of its own,
-// bounded if it is to be, and [Fair.Get] takes one item of each key after the
-// other. So a key with many items does not keep the others waiting, nor do Puts
-// of a key that is full block those of others. [NewFair] and [NewSerial] make
-// one.
+// A Fair is a queue whose keys take turns: each key has its own FIFO queue,
+// optionally bounded, and [Fair.Get] takes one item of each key in turn. So a
+// key with many items does not delay other keys, and Puts of a full key do not
+// block those of others. [NewFair] and [NewSerial] make one.
 //
 // All methods are safe for concurrent use and may be called at any time,
-// including during and after [Fair.Shutdown]. A Fair must not be copied. The
-// complexity of each method is O(1), amortized, however many keys there are,
-// except for that of Shutdown.
+// including during and after [Fair.Shutdown]. A Fair must not be copied. Every
+// method except Shutdown takes amortized O(1) time, however many keys there
+// are.
 type Fair[K comparable, V any] struct {
 	// Invariants, whenever the lock is free:
 	//
@@ -54,11 +53,11 @@ func NewFair[K comparable, V any](perKey int) *Fair[K, V] {
 	return &Fair[K, V]{perKey: max(perKey, queue.Unbounded), crowded: list[K, V]{of: byCrowd}}
 }
 
-// NewSerial returns a queue as [NewFair] does, in which at most one item of a
-// key is in hand at a time: the next one can be taken when [Fair.TaskDone], or
-// the loop over [Fair.Tasks] that took the last, has marked it done. So any
-// number of workers process different keys side by side, and the items of each
-// key one after the other, in the order in which they were put.
+// NewSerial returns a queue like that of [NewFair], in which at most one item
+// of a key is in progress at a time: the next one can be taken when
+// [Fair.TaskDone], or the loop over [Fair.Tasks] that took the last one, has
+// marked it done. So any number of workers process different keys concurrently,
+// and the items of each key one at a time, in the order in which they were put.
 func NewSerial[K comparable, V any](perKey int) *Fair[K, V] {
 	q := NewFair[K, V](perKey)
 	q.serial = true
@@ -67,18 +66,18 @@ func NewSerial[K comparable, V any](perKey int) *Fair[K, V] {
 
 // Put adds an item to the queue of its key. If perKey items of the key are
 // queued, it blocks until there is room, behind the calls for that key that are
-// blocked already; items of other keys go in meanwhile.
+// blocked already; Puts of other keys proceed meanwhile.
 //
 // A nil error means the item was added. Otherwise the queue is unchanged, and
 // the error is ctx.Err() if ctx is done, even if there is room or the queue is
 // shut down, or [queue.ErrShutdown] if the queue is shut down, before the call
-// or while it blocks. If ctx ends at the moment in which a blocked Put gets its
-// slot, the item is added and Put returns nil.
+// or while it blocks. If ctx ends at the moment a blocked Put gets its slot,
+// the item is added and Put returns nil.
 //
-// Each item whose key is not equal to itself, because there is a NaN in it, is
-// the only one of its key. Put panics, and changes nothing, if key cannot be a
-// key of a map because it holds an interface whose value is not comparable; so
-// do all methods with a key.
+// If key is not equal to itself because it contains a NaN, the item is the only
+// one of its key. Put panics, and changes nothing, if key cannot be a map key
+// because it contains an interface whose value is not comparable; so do all
+// methods that take a key.
 func (q *Fair[K, V]) Put(ctx context.Context, key K, value V) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -138,32 +137,32 @@ func (q *Fair[K, V]) TryPut(key K, value V) (err error) {
 // item can be taken, it blocks until there is one, behind the calls that are
 // blocked already.
 //
-// The keys that have items stand in a line, and the first has its turn. If it
-// has more items, it goes to the end of the line: at once, or in a queue that
-// [NewSerial] made, when the item is marked done. A key that gets its first item
-// joins the end. So between two items of a key, each other key that stood in
-// line has its turn.
+// Keys that have items are in a line, and the first key has the turn. If it has
+// more items, it moves to the back of the line: at once or, in a queue made by
+// [NewSerial], when the item is marked done. A key that gets its first item
+// joins at the back. So between two items of a key, every other key in the line
+// has its turn.
 //
 // A nil error means the item is the caller's. Otherwise the queue is unchanged,
 // and the error is ctx.Err() if ctx is done, even if there are items or the
 // queue is shut down, or [queue.ErrShutdown] if the queue is empty and shut
-// down, before the call or while it blocks. If ctx ends at the moment in which a
-// blocked Get is handed an item, Get returns the item. While a Serial queue that
-// is shut down has items behind others in hand, Get blocks: it returns
-// ErrShutdown when another call has taken the last.
+// down, before the call or while it blocks. If ctx ends at the moment a blocked
+// Get is handed an item, Get returns the item. In a queue made by NewSerial
+// that is shut down, Get blocks while all remaining items are behind others in
+// progress; it returns ErrShutdown once another call has taken the last one.
 //
-// Call [Fair.TaskDone] once the item has been processed: the queue remembers
-// the key until then.
+// Call [Fair.TaskDone] once the item has been processed: until then the queue
+// keeps a record of the key.
 func (q *Fair[K, V]) Get(ctx context.Context) (K, V, error) {
 	t, err := get(ctx, &q.core, q)
 	return t.Key, t.Value, err
 }
 
 // TryGet removes and returns an item as [Fair.Get] does, without blocking. If
-// there is none that can be taken, it returns [queue.ErrShutdown] if the queue
-// is shut down and empty, and [queue.ErrEmpty] if it is not: in a queue that
-// [NewSerial] made, there may then be items behind others in hand, after a
-// graceful shutdown too. Use Get or [Fair.Tasks] to wait for those.
+// no item can be taken, it returns [queue.ErrShutdown] if the queue is shut
+// down and empty, and [queue.ErrEmpty] otherwise. A queue made by [NewSerial]
+// may then have items behind others in progress, even after a graceful
+// shutdown. Use Get or [Fair.Tasks] to wait for them.
 func (q *Fair[K, V]) TryGet() (K, V, error) {
 	t, err := tryGet(&q.core, q)
 	return t.Key, t.Value, err
@@ -185,23 +184,23 @@ func (q *Fair[K, V]) Tasks(ctx context.Context) iter.Seq2[K, V] {
 
 // Ready returns a channel for a select: it is receivable when a [Fair.TryGet]
 // may succeed. It is the same channel at every call, and holds one signal; see
-// [queue.Queue.Ready]. In a queue that [NewSerial] made, a TaskDone after which
-// the key's next item can be taken sends the signal too.
+// [queue.Queue.Ready]. In a queue made by [NewSerial], a TaskDone that makes
+// the key's next item available also sends the signal.
 //
 // [Fair.Shutdown] closes the channel. TryGet then returns the items that are
-// left, and after them [queue.ErrShutdown]; in a queue that NewSerial made, it
-// can return [queue.ErrEmpty] for a while before, so change over to Get or
-// [Fair.Tasks].
+// left, and after them [queue.ErrShutdown]; in a queue made by NewSerial it can
+// return [queue.ErrEmpty] before that, so switch to Get or [Fair.Tasks].
 func (q *Fair[K, V]) Ready() <-chan struct{} { return readyChan(&q.core, q) }
 
 // TaskDone marks one item of key done. Every item put adds one to the key's
 // count of unfinished items, and TaskDone takes one off; when all counts are
-// zero, all calls of [Fair.Join] return. In a queue that [NewSerial] made, it
-// marks done the item of key in hand, and the next one can be taken.
+// zero, all calls of [Fair.Join] return. In a queue made by [NewSerial], it
+// marks the item of key that is in progress done, and the next one can be
+// taken.
 //
 // It returns [queue.ErrTaskDone], and changes nothing, if the key has no
-// unfinished items or, in a queue that NewSerial made, no item in hand. An item
-// whose key is not equal to itself can be marked done only by [Fair.Tasks].
+// unfinished items or, in a queue made by NewSerial, no item in progress. Only
+// [Fair.Tasks] can mark an item done whose key is not equal to itself.
 func (q *Fair[K, V]) TaskDone(key K) (err error) {
 	c := &q.core
 	c.lock()
@@ -219,17 +218,18 @@ func (q *Fair[K, V]) TaskDone(key K) (err error) {
 // dropped by [Fair.Shutdown]. It returns nil once the unfinished count has been
 // zero at any moment since the call, even if items were added afterwards. It
 // returns ctx.Err() if ctx is done, even if no item is unfinished. A shutdown
-// does not end it.
+// does not unblock it.
 func (q *Fair[K, V]) Join(ctx context.Context) error {
 	return q.core.tally.Join(ctx, &q.core.lot)
 }
 
 // Shutdown closes the queue to new items: [Fair.Put] and [Fair.TryPut] return
 // [queue.ErrShutdown], including calls of Put that are blocked. Shutdown(false)
-// leaves what is queued to be taken, in turns; once the queue is empty,
-// [Fair.Get] and [Fair.TryGet] return ErrShutdown, and loops over [Fair.Tasks]
-// end. Shutdown(true) removes all that is queued and returns it, the items of
-// each key in order; they count as dropped and are no longer unfinished.
+// leaves the queued items, which can still be received in turn; once the queue
+// is empty, [Fair.Get] and [Fair.TryGet] return ErrShutdown, and loops over
+// [Fair.Tasks] end. Shutdown(true) removes the queued items and returns them,
+// those of each key in order; they count as dropped and are no longer
+// unfinished.
 //
 // It can be called again, at any time; a graceful shutdown can be followed by an
 // immediate one. It never blocks. The complexity is O(1) for each call that it
