@@ -17,9 +17,9 @@ type Entry[K comparable, V any] struct {
 }
 
 // A Latest is a queue of keys, each with the newest value put for it. A key is
-// queued once: a value that is put for a key in the queue replaces the one
-// there, and the key keeps its turn. So a slow consumer sees each key's newest
-// value, and the queue is never longer than there are keys. The zero value is
+// queued only once: a value put for a queued key replaces the value there, and
+// the key keeps its place. So a slow consumer sees the newest value of each
+// key, and the queue is never longer than the number of keys. The zero value is
 // ready to use.
 //
 // All methods are safe for concurrent use and may be called at any time,
@@ -38,14 +38,14 @@ type Latest[K comparable, V any] struct {
 }
 
 // Put sets the value of key, and never blocks. If key is not queued, it joins
-// the back of the queue, or is handed to the longest blocked [Latest.Get]. If it
-// is queued, value replaces the value in the queue: Put returns the old one, and
+// the back of the queue, or is handed to the longest blocked [Latest.Get]. If
+// it is queued, value replaces the queued value: Put returns the old value and
 // true. The old value counts as dropped, and the new one takes its place in the
 // unfinished count, so no [Latest.Join] is released.
 //
-// A key that is not equal to itself, one with a NaN in it, is queued each time.
-// Put panics, and changes nothing, if key cannot be a key of a map because it
-// holds an interface whose value is not comparable.
+// A key that is not equal to itself, because it contains a NaN, is queued each
+// time. Put panics, and changes nothing, if key cannot be a map key because it
+// contains an interface whose value is not comparable.
 //
 // It returns [queue.ErrShutdown], and changes nothing, if the queue is shut
 // down.
@@ -82,14 +82,14 @@ func (q *Latest[K, V]) Put(key K, value V) (old V, replaced bool, err error) {
 }
 
 // Get removes and returns the key that has been queued longest, and its newest
-// value. From then on the key is not queued: the next Put of it queues it again,
-// also while this value is being processed. If the queue is empty, Get blocks
-// until there is a key, behind the calls that are blocked already.
+// value. The key is then no longer queued: the next Put queues it again, even
+// while this value is being processed. If the queue is empty, Get blocks until
+// there is a key, behind the calls that are blocked already.
 //
-// A nil error means the value is the caller's. Otherwise the queue is unchanged,
-// and the error is ctx.Err() if ctx is done, even if there are keys or the queue
-// is shut down, or [queue.ErrShutdown] if the queue is empty and shut down,
-// before the call or while it blocks. If ctx ends at the moment in which a
+// A nil error means the value is the caller's. Otherwise the queue is
+// unchanged, and the error is ctx.Err() if ctx is done, even if there are keys
+// or the queue is shut down, or [queue.ErrShutdown] if the queue is empty and
+// shut down, before the call or while it blocks. If ctx ends at the moment a
 // blocked Get is handed a value, Get returns the value.
 //
 // If the program uses [Latest.Join], call [Latest.TaskDone] once the value has
@@ -114,8 +114,8 @@ func (q *Latest[K, V]) TryGet() (K, V, error) {
 // done; ctx.Err() tells which.
 //
 // The body must not call TaskDone itself. Any number of goroutines may range
-// over one queue; each value goes to one of them. Two of them can be processing
-// values of the same key: [NewSerial] prevents that.
+// over one queue; each value goes to one of them. Two of them may process
+// values of the same key at the same time; [NewSerial] prevents that.
 func (q *Latest[K, V]) Tasks(ctx context.Context) iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		tasks(ctx, &q.core, q, func(e Entry[K, V]) bool { return yield(e.Key, e.Value) })
@@ -124,13 +124,13 @@ func (q *Latest[K, V]) Tasks(ctx context.Context) iter.Seq2[K, V] {
 
 // Ready returns a channel for a select: it is receivable when a [Latest.TryGet]
 // may succeed. It is the same channel at every call, and holds one signal; see
-// [queue.Queue.Ready]. [Latest.Shutdown] closes it; TryGet then returns what is
-// left, and after that [queue.ErrShutdown].
+// [queue.Queue.Ready]. [Latest.Shutdown] closes it; TryGet then returns the
+// values that are left, and after them [queue.ErrShutdown].
 func (q *Latest[K, V]) Ready() <-chan struct{} { return readyChan(&q.core, q) }
 
 // TaskDone marks one value done. A key that joins the queue adds one to the
-// count of unfinished values, a replacement none, and TaskDone takes one off;
-// when the count reaches zero, all calls of [Latest.Join] return.
+// count of unfinished values, a replacement adds none, and TaskDone subtracts
+// one; when the count reaches zero, all calls of [Latest.Join] return.
 //
 // It returns [queue.ErrTaskDone], and changes nothing, if no value is
 // unfinished.
@@ -148,19 +148,19 @@ func (q *Latest[K, V]) TaskDone() error {
 
 // Join blocks until no value is unfinished: each was marked done, replaced, or
 // dropped by [Latest.Shutdown]. It returns nil once the unfinished count has
-// been zero at any moment since the call, even if values were put afterwards. It
-// returns ctx.Err() if ctx is done, even if no value is unfinished. A shutdown
-// does not end it.
+// been zero at any moment since the call, even if values were put afterwards.
+// It returns ctx.Err() if ctx is done, even if no value is unfinished. A
+// shutdown does not unblock it.
 func (q *Latest[K, V]) Join(ctx context.Context) error {
 	return q.core.tally.Join(ctx, &q.core.lot)
 }
 
 // Shutdown closes the queue to new values: [Latest.Put] returns
-// [queue.ErrShutdown]. Shutdown(false) leaves what is queued to be taken; once
-// the queue is empty, [Latest.Get] and [Latest.TryGet] return ErrShutdown, and
-// loops over [Latest.Tasks] end. Shutdown(true) removes what is queued and
-// returns it in the order in which Get would have; it counts as dropped and is
-// no longer unfinished.
+// [queue.ErrShutdown]. Shutdown(false) leaves the queued values, which can
+// still be received; once the queue is empty, [Latest.Get] and [Latest.TryGet]
+// return ErrShutdown, and loops over [Latest.Tasks] end. Shutdown(true) removes
+// the queued values and returns them in the order in which Get would have; they
+// count as dropped and are no longer unfinished.
 //
 // It can be called again, at any time; a graceful shutdown can be followed by an
 // immediate one. It never blocks. The complexity is O(1) for each call that it
@@ -182,9 +182,10 @@ func (q *Latest[K, V]) Shutdown(immediate bool) (drained []Entry[K, V]) {
 // Len returns the number of queued keys.
 func (q *Latest[K, V]) Len() int { return q.core.queued() }
 
-// Stats returns a consistent snapshot of the queue's statistics. Replaced values
-// count in Put and in Dropped, drained ones in Dropped and Drained: Dropped -
-// Drained is how many were replaced, and Put == Got + Dropped + Len. Cap is 0.
+// Stats returns a consistent snapshot of the queue's statistics. Put includes
+// replaced values, Dropped includes replaced and drained ones, and Drained the
+// latter: Dropped - Drained is the number of replaced values, and Put == Got +
+// Dropped + Len. Cap is 0.
 func (q *Latest[K, V]) Stats() queue.Stats { return q.core.stats() }
 
 // String returns the queue's statistics in a line, for logs. It shows no keys
