@@ -46,7 +46,7 @@ func Example() {
 	// Output: 328350
 }
 
-// The most urgent job leaves first, and of equally urgent ones the oldest.
+// The most urgent job leaves first; among equally urgent jobs, the oldest.
 func ExampleNewPriority() {
 	type job struct {
 		urgency int
@@ -69,7 +69,7 @@ func ExampleNewPriority() {
 	// 1 tidy up
 }
 
-// A crawler that goes deep first: the page found last is read next.
+// A depth-first crawler: the page found last is read next.
 func ExampleNewLIFO() {
 	links := map[string][]string{
 		"/":      {"/about", "/blog"},
@@ -96,7 +96,7 @@ func ExampleNewLIFO() {
 	// /about
 }
 
-// A feed that must not block: when the reader is slow, the oldest prices are
+// A feed that must not block: if the reader is slow, the oldest prices are
 // evicted.
 func ExampleQueue_ForcePut() {
 	q := queue.New[float64](3)
@@ -117,8 +117,8 @@ func ExampleQueue_ForcePut() {
 	// 101.9
 }
 
-// A consumer takes all that is queued, up to the size of its slice. To wait for
-// more, for a limited time, use Batches.
+// A consumer takes all queued items, up to the size of its slice. To wait a
+// limited time for more, use Batches.
 func ExampleQueue_GetBatch() {
 	ctx := context.Background()
 	q := queue.New[string](10)
@@ -135,9 +135,9 @@ func ExampleQueue_GetBatch() {
 	// [d] <nil>
 }
 
-// Rows go into a database three at a time, and none is held back for more than
-// 200 ms. The last batch is yielded after the context has ended, so it is
-// written with a context that outlives the loop's.
+// Rows are written to a database three at a time, and none is held back for
+// more than 200 ms. The last batch is yielded after the loop's context is done,
+// so it is written with another context.
 func ExampleQueue_Batches() {
 	ctx, interrupt := context.WithCancel(context.Background())
 	q := queue.New[string](100)
@@ -206,7 +206,7 @@ func ExampleQueue_Requeue() {
 	// Output: 7 pages
 }
 
-// One goroutine serves a queue, a ticker and a reload signal.
+// One goroutine receives from a queue, a ticker and a reload signal.
 func ExampleQueue_Ready() {
 	q := queue.New[string](10)
 	reload := make(chan string)
@@ -245,8 +245,8 @@ func ExampleQueue_Ready() {
 	// item c
 }
 
-// An interrupt that loses nothing: an item that a worker gave up on is returned
-// together with those that were never begun.
+// An interrupt that loses nothing: items that workers gave up on are returned
+// together with those that were never started.
 func ExampleQueue_Requeue_interrupt() {
 	ctx, interrupt := context.WithCancel(context.Background())
 	q := queue.New[string](10)
@@ -279,7 +279,7 @@ func ExampleQueue_Requeue_interrupt() {
 	// saved: [order 2 order 3]
 }
 
-// An item that failed is tried again, behind the others, three times in all.
+// A failed item is retried behind the others, three attempts in all.
 func ExampleQueue_Requeue_retry() {
 	type job struct{ name, tries string }
 	q := queue.New[job](10)
@@ -303,7 +303,7 @@ func ExampleQueue_Requeue_retry() {
 }
 
 // Two queues that feed each other: pages lead to links, and links to pages. All
-// work is counted in one of them, so that one Join knows the end.
+// work is counted in one of them, so one Join waits for all of it.
 func ExampleQueue_Join_severalQueues() {
 	ctx := context.Background()
 	pages := queue.New[int](queue.Unbounded)
@@ -336,7 +336,7 @@ func ExampleQueue_Join_severalQueues() {
 	// Output: 7 pages
 }
 
-// Strict lanes: urgent jobs go first, and within a lane the oldest.
+// Strict lanes: urgent jobs leave first; within a lane, the oldest.
 func ExampleNewPriority_lanes() {
 	const urgent, normal = 0, 1
 	type job struct {
@@ -356,7 +356,7 @@ func ExampleNewPriority_lanes() {
 	// c
 }
 
-// A request is accepted in part: the rest is refused, and still the caller's.
+// A request is accepted in part; the rest is rejected and remains the caller's.
 func ExampleQueue_TryPutBatch() {
 	q := queue.New[string](3)
 	rows := []string{"a", "b", "c", "d", "e"}
@@ -368,7 +368,7 @@ func ExampleQueue_TryPutBatch() {
 	// refused [d e] queue: full
 }
 
-// A batch that is cut off by its context reports how many items were added.
+// If its context ends, PutBatch reports how many items it added.
 func ExampleQueue_PutBatch() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
@@ -382,7 +382,7 @@ func ExampleQueue_PutBatch() {
 	// left [3 4] context deadline exceeded
 }
 
-// Put blocks until there is room, or its context ends.
+// Put blocks until there is room or its context is done.
 func ExampleQueue_Put() {
 	q := queue.New[string](1)
 	fmt.Println(q.Put(context.Background(), "first"))
@@ -395,7 +395,7 @@ func ExampleQueue_Put() {
 	// context deadline exceeded
 }
 
-// Get blocks until there is an item, its context ends, or the queue is shut
+// Get blocks until there is an item, its context is done, or the queue is shut
 // down and empty.
 func ExampleQueue_Get() {
 	q := queue.New[string](1)
@@ -416,7 +416,7 @@ func ExampleQueue_Get() {
 	// queue: shut down
 }
 
-// Join blocks until every item that was put has been marked done.
+// Join blocks until every item put has been marked done.
 func ExampleQueue_Join() {
 	q := queue.New[string](10)
 	_ = q.TryPut("order")
@@ -433,7 +433,7 @@ func ExampleQueue_Join() {
 	// order done: <nil>
 }
 
-// A queue that is too short for a burst is made longer while it is in use.
+// The capacity is raised to absorb a burst while the queue is in use.
 func ExampleQueue_Resize() {
 	q := queue.New[int](1)
 	_ = q.TryPut(1)
@@ -445,8 +445,8 @@ func ExampleQueue_Resize() {
 	// <nil>
 }
 
-// Several workers range over one queue. A worker may leave its loop at any
-// item: that item is done, and the others go on.
+// Several workers range over one queue. A worker may break out of its loop: the
+// item in hand is marked done, and the other workers continue.
 func ExampleQueue_Tasks() {
 	ctx := context.Background()
 	q := queue.New[int](queue.Unbounded)
@@ -472,8 +472,8 @@ func ExampleQueue_Tasks() {
 	// Output: taken 3 done 3 left 3
 }
 
-// The producers stop; the consumer gets the items that are left, and then learns
-// that no more will come.
+// The producers stop. The consumer receives the remaining items, and then
+// ErrShutdown.
 func ExampleQueue_Shutdown_graceful() {
 	ctx := context.Background()
 	q := queue.New[string](10)
@@ -501,8 +501,8 @@ func ExampleQueue_Shutdown_graceful() {
 	// join: <nil>
 }
 
-// The program must end now: the items that were not begun are saved for the next
-// start.
+// The program must exit now: items that were not started are saved for the next
+// run.
 func ExampleQueue_Shutdown_immediate() {
 	ctx := context.Background()
 	q := queue.New[string](10)
@@ -539,8 +539,8 @@ func ExampleQueue_Stats() {
 	// 4 unfinished, 0 producers blocked
 }
 
-// The statistics among a program's variables, as /debug/vars serves them. Each
-// request takes a snapshot.
+// Statistics published with expvar, as served at /debug/vars. Each request takes a
+// snapshot.
 func ExampleStats_expvar() {
 	q := queue.New[string](100)
 	queues := new(expvar.Map) // in a program, expvar.NewMap("queues"), which publishes it
@@ -551,7 +551,7 @@ func ExampleStats_expvar() {
 	// Output: {"trades": {"len":1,"cap":100,"max_len":1,"unfinished":1,"put_waiting":0,"get_waiting":0,"put":1,"got":0,"done":0,"dropped":0,"drained":0,"rejected":0,"put_blocked":0,"get_blocked":0,"shutdown":false}}
 }
 
-// A queue in a structured log: its statistics, each by its name.
+// A queue in a structured log: each statistic is an attribute.
 func ExampleQueue_LogValue() {
 	q := queue.New[string](100)
 	_ = q.TryPut("BTC 90006.62")
@@ -568,8 +568,8 @@ func ExampleQueue_LogValue() {
 	// Output: level=WARN msg="slow store" queue.len=1 queue.cap=100 queue.max_len=1 queue.unfinished=1 queue.put_waiting=0 queue.get_waiting=0 queue.put=1 queue.got=0 queue.done=0 queue.dropped=0 queue.drained=0 queue.rejected=0 queue.put_blocked=0 queue.get_blocked=0 queue.shutdown=false
 }
 
-// The first worker that fails stops the others and the producer, and every item
-// is accounted for.
+// The first worker that fails stops the others and the producer; every item is
+// accounted for.
 func Example_firstErrorStopsAll() {
 	ctx, stop := context.WithCancelCause(context.Background())
 	defer stop(nil)

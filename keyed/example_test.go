@@ -8,7 +8,8 @@ import (
 	"github.com/boundq/queue/keyed"
 )
 
-// Quotes come faster than they are processed: each instrument's newest counts.
+// Quotes arrive faster than they are processed; only the newest of each
+// instrument matters.
 func ExampleLatest() {
 	type quote struct{ bid, ask float64 }
 	var quotes keyed.Latest[string, quote]
@@ -32,7 +33,7 @@ func ExampleLatest() {
 	// received 4 processed 2 replaced 2
 }
 
-// One tenant has a backlog, the others have not, and none waits for its end.
+// One tenant has a backlog, which does not delay the others.
 func ExampleNewFair() {
 	jobs := keyed.NewFair[string, int](3)
 	for job := range 5 {
@@ -97,7 +98,7 @@ func ExampleNewSerial() {
 	// SOL 50
 }
 
-// A worker that takes items one by one marks each done by its key.
+// A worker that takes items with TryGet marks each done by its key.
 func ExampleFair_TaskDone() {
 	jobs := keyed.NewSerial[string, int](0)
 	_ = jobs.TryPut("a", 1)
