@@ -40,7 +40,7 @@ const (
 )
 
 var classes = []class{
-	{"an item is lost as its receiver is cancelled", []fault{
+	{"an item is lost when its receiver is canceled", []fault{
 		{
 			"a call that was completed returns its context's error",
 			"TestABlockedCallThatIsCompletedAfterItsContextEndedKeepsWhatItWasGiven",
@@ -52,63 +52,63 @@ var classes = []class{
 			[]edit{{parkGo, "Lot.leave", "l.Mu.Unlock()", "w.err = errLeft\n$old"}},
 		},
 		{
-			"a batch that was cancelled forgets what had gone in",
+			"a canceled batch does not report the items it had added",
 			"TestPutBatchReturnsHowManyWentIn",
 			[]edit{{batchGo, "Queue.PutBatch", "return n + moved, err", "if err != nil {\n\treturn 0, err\n}\n$old"}},
 		},
 		{
-			"the signal to a call that has left goes to the next user of its waiter",
+			"the signal to a call that gave up goes to the next user of its waiter",
 			"TestNoItemIsLostOrDoubledThoughContextsEndAsItIsHandedOver",
 			[]edit{{parkGo, "Lot.leave", "if !parked {\n\t<-w.ready\n}", ""}},
 		},
 	}},
-	{"a cancelled call swallows a wake-up", []fault{
+	{"a canceled call swallows a wakeup", []fault{
 		{
-			"it stays in line and is completed in place of the next",
+			"it stays in the wait queue and is completed in place of the next call",
 			"TestACancelledCallSwallowsNoWakeUp",
 			[]edit{{parkGo, "Lot.leave", "line.remove(w)", "w.spare = false"}},
 		},
 		{
-			"it takes those behind it out of the line with it",
+			"it removes the calls behind it from the wait queue as well",
 			"TestACancelledCallSwallowsNoWakeUp",
 			[]edit{{parkGo, "Line.remove", "l.Head = w.next", "l.Head = nil"}},
 		},
 		{
-			"it stays the last in line, and the next blocks behind it",
+			"it stays the tail of the wait queue, and the next call blocks behind it",
 			"TestACallBlockedBehindACancelledOneCompletes",
 			[]edit{{parkGo, "Line.remove", "l.tail = w.prev", "_ = w.prev"}},
 		},
 	}},
-	{"a cancellation goes unseen between the check and the blocking", []fault{
+	{"a cancellation between the check and the blocking is missed", []fault{
 		{
-			"Get blocks without regard to its context",
+			"Get ignores its context while blocked",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
 			[]edit{{queueGo, "Queue.Get", "q.lot.Wait(done, &q.getters, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
 		},
 		{
-			"Put blocks without regard to its context",
+			"Put ignores its context while blocked",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
 			[]edit{{queueGo, "Queue.Put", "q.lot.Wait(done, &q.putters, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
 		},
 		{
-			"Join blocks without regard to its context",
+			"Join ignores its context while blocked",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
 			[]edit{{tallyGo, "Tally.Join", "lot.Wait(done, &t.Joiners, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
 		},
 		{
-			"PutBatch blocks without regard to its context",
+			"PutBatch ignores its context while blocked",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
 			[]edit{{batchGo, "Queue.PutBatch", "q.lot.Wait(done, &q.putters, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
 		},
 		{
-			"GetBatch blocks without regard to its context",
+			"GetBatch ignores its context while blocked",
 			"TestAContextThatEndsAsTheCallParksIsSeen",
 			[]edit{{batchGo, "Queue.GetBatch", "q.lot.Wait(done, &q.getters, w)", "if ctx.Err() != nil {\n\tdone = nil\n}\n$old"}},
 		},
 	}},
 	{"the waker blocks while it holds the lock", []fault{
 		{
-			"Put hands over under the lock, to a channel without room",
+			"Put hands an item over under the lock, through an unbuffered channel",
 			"TestBlockedCallsCancelledAndCompletedAtOnceAllReturn",
 			[]edit{
 				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
@@ -116,7 +116,7 @@ var classes = []class{
 			},
 		},
 		{
-			"a call wakes those that it completed under the lock, through a channel without room",
+			"a call wakes those that it completed under the lock, through an unbuffered channel",
 			"TestBlockedCallsCancelledAndCompletedAtOnceAllReturn",
 			[]edit{
 				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
@@ -124,7 +124,7 @@ var classes = []class{
 			},
 		},
 		{
-			"the last TaskDone wakes Joins under the lock, through a channel without room",
+			"the last TaskDone wakes Joins under the lock, through an unbuffered channel",
 			"TestBlockedCallsCancelledAndCompletedAtOnceAllReturn",
 			[]edit{
 				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
@@ -132,7 +132,7 @@ var classes = []class{
 			},
 		},
 		{
-			"Shutdown wakes Gets under the lock, through a channel without room",
+			"Shutdown wakes Gets under the lock, through an unbuffered channel",
 			"TestBlockedCallsCancelledAndCompletedAtOnceAllReturn",
 			[]edit{
 				{parkGo, "Lot.Park", "make(chan struct{}, 1)", "make(chan struct{})"},
@@ -141,19 +141,19 @@ var classes = []class{
 			},
 		},
 	}},
-	{"two kinds of calls wait for one event, and one of them is woken", []fault{
+	{"two kinds of calls wait for one event, and only one of them is woken", []fault{
 		{
-			"Join stands in the line of Gets",
+			"Join waits in the wait queue of Gets",
 			"TestEachEventReleasesThoseItEnables",
 			[]edit{{joinGo, "Queue.Join", "return q.tally.Join(ctx, &q.lot)", "if err := ctx.Err(); err != nil {\n\treturn err\n}\nq.lot.Lock()\nif q.tally.Unfinished == 0 {\n\tq.unlock()\n\treturn nil\n}\nw := q.lot.Park(&q.getters)\nq.unlock()\nq.lot.Wait(ctx.Done(), &q.getters, w)\n_, _, err := q.lot.Collect(ctx, w)\nreturn err"}},
 		},
 		{
-			"the last TaskDone releases a single Join",
+			"the last TaskDone releases only one Join",
 			"TestEachEventReleasesThoseItEnables",
 			[]edit{{tallyGo, "Tally.Finish", "lot.ServeAll(&t.Joiners, nil)", "if t.Joiners.Head != nil {\n\tlot.Serve(&t.Joiners, nil)\n}"}},
 		},
 		{
-			"a slot that is freed releases no Put when a Join is blocked too",
+			"a freed slot releases no Put while a Join is blocked",
 			"TestEachEventReleasesThoseItEnables",
 			[]edit{{queueGo, "Queue.takeUnlock", "q.putters.Head != nil", "q.putters.Head != nil && q.tally.Joiners.Head == nil"}},
 		},
@@ -170,7 +170,7 @@ var classes = []class{
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.lot.ServeAll(&q.getters, ErrShutdown)", ""}},
 		},
 		{
-			"all that are blocked but the first",
+			"all blocked calls but the first",
 			"TestAShutdownReleasesEveryBlockedCall",
 			[]edit{{parkGo, "Lot.ServeAll", "for line.Head != nil {\n\tl.Serve(line, err)\n}", "if line.Head != nil {\n\tl.Serve(line, err)\n}"}},
 		},
@@ -180,12 +180,12 @@ var classes = []class{
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.lot.ServeAll(&q.putters, ErrShutdown)", "if !immediate {\n\t$old\n}"}},
 		},
 		{
-			"Joins that wait for items which it drained",
+			"Joins that wait for the drained items",
 			"TestWhatIsDroppedReleasesJoin",
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.tally.Finish(&q.lot, int(min(int64(len(drained)), q.tally.Unfinished)))", ""}},
 		},
 		{
-			"Joins, though no item is left that they wait for",
+			"Joins, although no unfinished item is left",
 			"TestAShutdownThatDrainsAllThatIsUnfinishedReleasesJoin",
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.tally.Finish(&q.lot, int(min(int64(len(drained)), q.tally.Unfinished)))", "q.tally.Unfinished -= min(int64(len(drained)), q.tally.Unfinished)"}},
 		},
@@ -205,54 +205,54 @@ var classes = []class{
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.ready.Close()", ""}},
 		},
 		{
-			"the channel of Ready, if it is made later",
+			"the channel of Ready, if it is made after the shutdown",
 			"TestReadyIsClosedByAShutdownAndTryGetReturnsWhatIsLeft",
 			[]edit{{signalGo, "Signal.Chan", "s.closed", "false && s.closed"}},
 		},
 	}},
-	{"a call after the shutdown, or a second shutdown, panics or goes in", []fault{
+	{"a call after a shutdown, or a second shutdown, panics or adds an item", []fault{
 		{
 			"the second Shutdown panics",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.shutdown = true", "if q.shutdown {\n\tpanic(\"shut down twice\")\n}\n$old"}},
 		},
 		{
-			"a Put that comes too late panics",
+			"a late Put panics",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
 			[]edit{{queueGo, "Queue.Put", "if q.shutdown {\n\tq.unlock()\n\treturn ErrShutdown\n}", "if q.shutdown {\n\tq.unlock()\n\tpanic(ErrShutdown)\n}"}},
 		},
 		{
-			"a ForcePut that comes too late goes in",
+			"a late ForcePut adds its item",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
 			[]edit{{queueGo, "Queue.ForcePut", "if q.shutdown {\n\tq.unlock()\n\treturn evicted, false, ErrShutdown\n}", ""}},
 		},
 		{
-			"a TryPut that comes too late goes in, if the queue is empty",
+			"a late TryPut adds its item, if the queue is empty",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
 			[]edit{{queueGo, "Queue.TryPut", "q.shutdown", "q.shutdown && q.store.len > 0"}},
 		},
 		{
-			"a PutBatch that comes too late goes in, and hears that it did not",
+			"a late PutBatch adds its items, and returns ErrShutdown",
 			"TestEveryPutInAStormOfShutdownsIsInOrRefused",
 			[]edit{{batchGo, "Queue.PutBatch", "if q.shutdown {\n\tq.unlock()\n\treturn 0, ErrShutdown\n}", "if q.shutdown {\n\tq.storeAll(items)\n\tq.unlock()\n\treturn 0, ErrShutdown\n}"}},
 		},
 		{
-			"a TryPutBatch that comes too late goes in",
+			"a late TryPutBatch adds its items",
 			"TestEachCallReturnsTheErrorOfTheQueuesState",
 			[]edit{{batchGo, "Queue.TryPutBatch", "q.shutdown", "false"}},
 		},
 		{
-			"a Requeue after an immediate shutdown goes in, while items are unfinished",
+			"a Requeue after an immediate shutdown adds its item, while items are unfinished",
 			"TestRequeueIsRefusedAfterAnImmediateShutdown",
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.refusing = q.refusing || immediate", ""}},
 		},
 		{
-			"a Requeue goes in after all is done",
+			"a Requeue after a shutdown adds its item, although no item is unfinished",
 			"TestRequeueIsTakenAfterAGracefulShutdownWhileItemsAreUnfinished",
 			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.tally.Unfinished == 0", "q.refusing"}},
 		},
 		{
-			"what is left, or requeued, is signalled on the closed channel of Ready",
+			"remaining or requeued items send a signal on the closed channel of Ready",
 			"TestReadyIsClosedByAShutdownAndTryGetReturnsWhatIsLeft",
 			[]edit{{signalGo, "Signal.Send", "s.C == nil || s.closed", "s.C == nil"}},
 		},
@@ -262,91 +262,91 @@ var classes = []class{
 			[]edit{{signalGo, "Signal.Close", "s.C != nil && !s.closed", "s.C != nil"}},
 		},
 	}},
-	{"the last item is lost at the shutdown", []fault{
+	{"the last item is lost at a shutdown", []fault{
 		{
-			"Get looks for the shutdown before it looks for items",
+			"Get checks for a shutdown before it checks for items",
 			"TestAnItemPutJustBeforeTheShutdownIsStillReceived",
 			[]edit{{queueGo, "Queue.Get", "if q.store.len == 0 {\n\tq.unlock()\n\treturn item, ErrShutdown\n}", "if q.store.len == 0 || q.shutdown {\n\tq.unlock()\n\treturn item, ErrShutdown\n}"}},
 		},
 		{
-			"TryGet looks for the shutdown before it looks for items",
+			"TryGet checks for a shutdown before it checks for items",
 			"TestAnItemPutJustBeforeTheShutdownIsStillReceived",
 			[]edit{{queueGo, "Queue.TryGet", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
 		},
 		{
-			"GetBatch looks for the shutdown before it looks for items",
+			"GetBatch checks for a shutdown before it checks for items",
 			"TestAnItemPutJustBeforeTheShutdownIsStillReceived",
 			[]edit{{batchGo, "Queue.GetBatch", "if q.store.len == 0 {\n\tq.unlock()\n\treturn 0, ErrShutdown\n}", "if q.store.len == 0 || q.shutdown {\n\tq.unlock()\n\treturn 0, ErrShutdown\n}"}},
 		},
 		{
-			"a loop over Tasks looks for the shutdown before it looks for items",
+			"a loop over Tasks checks for a shutdown before it checks for items",
 			"TestEachCallReturnsTheErrorOfTheQueuesState",
 			[]edit{{tasksGo, "Queue.next", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
 		},
 		{
-			"a graceful shutdown takes the items out too",
+			"a graceful shutdown removes the items too",
 			"TestAnItemPutJustBeforeTheShutdownIsStillReceived",
 			[]edit{{shutdownGo, "Queue.Shutdown", "immediate && q.store.len > 0", "q.store.len > 0"}},
 		},
 		{
-			"TryGetBatch looks for the shutdown before it looks for items",
+			"TryGetBatch checks for a shutdown before it checks for items",
 			"TestEachCallReturnsTheErrorOfTheQueuesState",
 			[]edit{{batchGo, "Queue.TryGetBatch", "q.store.len == 0", "q.store.len == 0 || q.shutdown"}},
 		},
 		{
-			"a loop over Batches looks for the shutdown before it looks for items",
+			"a loop over Batches checks for a shutdown before it checks for items",
 			"TestBatchesDoesNotLingerInATurnThatBeginsAfterAShutdown",
 			[]edit{{batchGo, "Queue.turn", "q.store.len > 0", "q.store.len > 0 && !q.shutdown"}},
 		},
 	}},
-	{"the count of unfinished items goes wrong", []fault{
+	{"a count of items is wrong", []fault{
 		{
-			"at an immediate shutdown",
+			"of unfinished items, after an immediate shutdown",
 			"TestTheQueueDoesWhatAPlainModelDoes",
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.tally.Finish(&q.lot, int(min(int64(len(drained)), q.tally.Unfinished)))", ""}},
 		},
 		{
-			"at an eviction, which counts the new item and not the old",
+			"of unfinished items, after an eviction, which counts the new item and does not subtract the old one",
 			"TestTheQueueDoesWhatAPlainModelDoes",
 			[]edit{{queueGo, "Queue.ForcePut", "q.put++", "q.count(1)"}},
 		},
 		{
-			"at a cancellation, because the Put counts as it blocks",
+			"of unfinished items, after a cancellation, because Put counts when it blocks",
 			"TestTheQueueDoesWhatAPlainModelDoes",
 			[]edit{{queueGo, "Queue.Put", "q.lot.Park(&q.putters)", "func() *waiter[T] {\n\tq.tally.Unfinished++\n\treturn $old\n}()"}},
 		},
 		{
-			"below zero, if TaskDone came before the shutdown",
+			"of unfinished items, negative if TaskDone came before the shutdown",
 			"TestTheQueueDoesWhatAPlainModelDoes",
 			[]edit{{shutdownGo, "Queue.Shutdown", "q.tally.Finish(&q.lot, int(min(int64(len(drained)), q.tally.Unfinished)))", "q.tally.Finish(&q.lot, len(drained))"}},
 		},
 		{
-			"below zero, if TaskDone was called in the body of a loop over Batches",
+			"of unfinished items, negative if the body of a loop over Batches called TaskDone",
 			"TestBatchesTakesOffNoMoreThanIsUnfinished",
 			[]edit{{batchGo, "Queue.markBatch", "int(min(int64(b.inHand), q.tally.Unfinished))", "b.inHand"}},
 		},
 		{
-			"below zero, if TaskDone was called in the body of a loop over Tasks",
+			"of unfinished items, negative if the body of a loop over Tasks called TaskDone",
 			"TestTasksContinuesThoughItsItemsWereMarkedDoneElsewhere",
 			[]edit{{tasksGo, "Queue.next", "*inHand && q.tally.Unfinished > 0", "*inHand"}},
 		},
 		{
-			"at the break out of a loop over Batches",
+			"of unfinished items, after a break out of a loop over Batches",
 			"TestBatchesMarksItsItemsDoneWhenTheBodyLeaves",
 			[]edit{{batchGo, "Queue.batches", "b.inHand > 0", "false"}},
 		},
 		{
-			"at a refusal, which counts a batch as one item",
+			"of rejected items, because a batch counts as one",
 			"TestTheQueueDoesWhatAPlainModelDoes",
 			[]edit{{batchGo, "Queue.TryPutBatch", "q.rejected += uint64(len(items) - n)", "q.rejected++"}},
 		},
 		{
-			"because an eviction counts as drained",
+			"of drained items, because it includes evictions",
 			"TestTheQueueDoesWhatAPlainModelDoes",
 			[]edit{{queueGo, "Queue.ForcePut", "q.dropped++", "q.dropped++\nq.drained++"}},
 		},
 	}},
-	{"a requeued item is refused, lost, or passed by Join", []fault{
+	{"a requeued item is rejected, lost, or not waited for by Join", []fault{
 		{
 			"it is counted after the item in hand is marked done, and Join returns between the two",
 			"TestRequeueWithinALoopBeforeItsItemIsDoneKeepsJoinBlocked",
@@ -358,39 +358,39 @@ var classes = []class{
 			[]edit{{queueGo, "Queue.Requeue", "q.addUnlock(item)", "q.tally.Unfinished--\n$old"}},
 		},
 		{
-			"a full queue refuses it",
+			"a full queue rejects it",
 			"TestRequeueMakesAFullQueueLongerThanItsCapacity",
 			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.tally.Unfinished == 0", "q.full() || $old"}},
 		},
 		{
-			"a full queue gives up another for it",
+			"a full queue evicts another item for it",
 			"TestRequeueMakesAFullQueueLongerThanItsCapacity",
 			[]edit{{queueGo, "Queue.Requeue", "q.addUnlock(item)", "if q.full() {\n\tq.store.exchange(item)\n\tq.unlock()\n\treturn nil\n}\n$old"}},
 		},
 		{
-			"a graceful shutdown refuses it, though items are unfinished",
+			"a queue that was shut down gracefully rejects it, although items are unfinished",
 			"TestRequeueIsTakenAfterAGracefulShutdownWhileItemsAreUnfinished",
 			[]edit{{queueGo, "Queue.Requeue", "q.refusing || q.shutdown && q.tally.Unfinished == 0", "q.shutdown"}},
 		},
 		{
-			"a queue that is longer than its capacity lets blocked Puts in",
+			"a queue above its capacity lets blocked Puts in",
 			"TestRequeueMakesAFullQueueLongerThanItsCapacity",
 			[]edit{{queueGo, "Queue.full", "q.store.len >= q.capacity", "q.store.len == q.capacity"}},
 		},
 		{
-			"a queue that is longer than its capacity has room for less than nothing",
+			"a queue above its capacity has a negative number of free slots",
 			"TestTheQueueDoesWhatAPlainModelDoes",
 			[]edit{{queueGo, "Queue.room", "max(q.capacity-q.store.len, 0)", "q.capacity - q.store.len"}},
 		},
 	}},
 	{"a batch lingers too long, or not at all", []fault{
 		{
-			"each item starts the linger again",
+			"each item restarts the linger",
 			"TestBatchesLingersFromTheFirstItemAndNoLonger",
 			[]edit{{parkGo, "Batch.Add", "len(b.Items) == len(items) && b.timer != nil", "b.timer != nil"}},
 		},
 		{
-			"the linger starts with the wait and not with the first item",
+			"the linger starts with the wait, not with the first item",
 			"TestBatchesLingersFromTheFirstItemAndNoLonger",
 			[]edit{{parkGo, "Batch.Arm", "len(b.Items) > 0", "true"}},
 		},
@@ -400,22 +400,22 @@ var classes = []class{
 			[]edit{{parkGo, "Batch.Arm", "if len(b.Items) > 0 {\n\tb.timer.Reset(b.Linger)\n}", ""}},
 		},
 		{
-			"a turn waits for more though it is not to linger",
+			"a turn without linger waits for more",
 			"TestBatchesNeverWaitsForMoreWithoutLinger",
 			[]edit{{parkGo, "Batch.Complete", "len(b.Items) == b.Size || b.Linger <= 0", "len(b.Items) == b.Size"}},
 		},
 		{
-			"a turn does not wait for more",
+			"a turn with linger does not wait for more",
 			"TestBatchesLingersOverItemsThatWereQueuedBefore",
 			[]edit{{parkGo, "Batch.Complete", "len(b.Items) == b.Size || b.Linger <= 0", "true"}},
 		},
 		{
-			"a timer goes on after its turn, and ends the next",
+			"a timer keeps running after its turn, and ends the next one",
 			"TestBatchesLingerEndsNoLaterTurn",
 			[]edit{{parkGo, "Lot.WaitBatch", "timer.Stop()", ""}},
 		},
 		{
-			"a full batch waits for its linger",
+			"a full batch waits until its linger has passed",
 			"TestBatchesOfTwoLoopsFedByATrickleFillOneAfterTheOther",
 			[]edit{{parkGo, "Batch.Complete", "len(b.Items) == b.Size || b.Linger <= 0", "b.Linger <= 0"}},
 		},
@@ -425,9 +425,9 @@ var classes = []class{
 			[]edit{{batchGo, "Queue.turn", "b.batch.Complete() || q.shutdown || b.failed", "b.batch.Complete() || b.failed"}},
 		},
 	}},
-	{"the items in hand of a loop over batches are dropped", []fault{
+	{"a loop over batches drops the items in hand", []fault{
 		{
-			"as its context ends",
+			"when its context ends",
 			"TestBatchesYieldsWhatIsInHandWhateverEndsTheWait",
 			[]edit{{batchGo, "Queue.turn", "if len(b.batch.Items) == 0 {\n\treturn q.turn(ctx, b)\n}", "if len(b.batch.Items) == 0 || b.ending {\n\treturn false\n}"}},
 		},
@@ -437,12 +437,12 @@ var classes = []class{
 			[]edit{{batchGo, "Queue.turn", "if len(b.batch.Items) == 0 {\n\treturn q.turn(ctx, b)\n}", "if len(b.batch.Items) == 0 || q.shutdown {\n\treturn false\n}"}},
 		},
 		{
-			"as the linger passes",
+			"when the linger passes",
 			"TestBatchesLingersFromTheFirstItemAndNoLonger",
 			[]edit{{batchGo, "Queue.turn", "if len(b.batch.Items) == 0 {\n\treturn q.turn(ctx, b)\n}", "if len(b.batch.Items) < b.batch.Size {\n\treturn false\n}"}},
 		},
 		{
-			"as compare panics over the items behind them",
+			"when compare panics on the items behind them",
 			"TestBatchesYieldsWhatItTookBeforeCompareFailed",
 			[]edit{
 				{batchGo, "Queue.turn", "b.batch.Complete() || q.shutdown || b.failed", "b.batch.Complete() || q.shutdown"},
@@ -457,7 +457,7 @@ var classes = []class{
 	}},
 	{"a trickle is split between loops over batches", []fault{
 		{
-			"a loop goes behind the others once it has an item",
+			"a loop moves behind the others once it has an item",
 			"TestBatchesOfTwoLoopsFedByATrickleFillOneAfterTheOther",
 			[]edit{
 				{parkGo, "", "", "func (l *Line[T]) Rotate() {\n\tw := l.Head\n\tl.remove(w)\n\tl.append(w)\n}"},
@@ -480,19 +480,19 @@ var classes = []class{
 			[]edit{{batchGo, "Queue.handOver", "if !w.Batch.Complete() {\n\tbreak\n}", ""}},
 		},
 	}},
-	{"cancelled calls pile up", []fault{
+	{"canceled calls pile up", []fault{
 		{
-			"they stay in line until they would be completed",
+			"they stay in the wait queue until they would be completed",
 			"TestCancelledCallsDoNotPileUp",
 			[]edit{{parkGo, "Lot.leave", "line.remove(w)", "w.spare = false"}},
 		},
 		{
-			"the same, in the line that the plain model keeps",
+			"the same, checked by the plain model",
 			"TestTheQueueDoesWhatAPlainModelDoes",
 			[]edit{{parkGo, "Lot.leave", "line.remove(w)", "w.spare = false"}},
 		},
 		{
-			"they leave the line, but their waiters are kept",
+			"they leave the wait queue, but their waiters are kept",
 			"TestCancelledCallsDoNotPileUp",
 			[]edit{
 				{parkGo, "", "", "var kept []any"},
@@ -500,7 +500,7 @@ var classes = []class{
 			},
 		},
 		{
-			"Joins stay, until all is done",
+			"Joins stay until all items are done",
 			"TestCancelledCallsDoNotPileUp",
 			[]edit{
 				{parkGo, "", "", "func (l *Lot[T]) Stay(done <-chan struct{}, w *Waiter[T]) {\n\tselect {\n\tcase <-w.ready:\n\tcase <-done:\n\t\tl.Lock()\n\t\tif w.parked {\n\t\t\tw.spare, w.err = false, errLeft\n\t\t}\n\t\tl.Mu.Unlock()\n\t}\n}"},
@@ -508,12 +508,12 @@ var classes = []class{
 			},
 		},
 		{
-			"every blocked call leaves a waiter for reuse",
+			"every blocked call leaves a waiter to be reused",
 			"TestThousandsOfBlockedCallsLeaveFewWaitersBehind",
 			[]edit{{parkGo, "Lot.Park", "l.reusable < max(spareBytes/(int(unsafe.Sizeof(*w))+readyBytes), leastSpare)", "unsafe.Sizeof(*w) > 0"}},
 		},
 	}},
-	{"items are kept alive after they left", []fault{
+	{"items are kept alive after they have left", []fault{
 		{
 			"by the slot of a FIFO queue",
 			"TestItemsThatLeftAreNotKeptAlive",
@@ -530,12 +530,12 @@ var classes = []class{
 			[]edit{{dequeGo, "Deque.PopFrontInto", "clear(part[:n])", ""}},
 		},
 		{
-			"by the end of a priority queue's array",
+			"by the unused end of a priority queue's array",
 			"TestItemsThatLeftAreNotKeptAlive",
 			[]edit{{heapGo, "Heap.Pop", "h.drop(last)", ""}},
 		},
 		{
-			"by the waiter of a call that was completed",
+			"by the waiter of a completed call",
 			"TestAnItemHandedToABlockedCallIsNotKeptAlive",
 			[]edit{{parkGo, "Lot.giveBack", "clear(w.one[:])", ""}},
 		},
@@ -548,7 +548,7 @@ var classes = []class{
 			},
 		},
 		{
-			"by the waiter of a batch that was cancelled",
+			"by the waiter of a canceled batch",
 			"TestACancelledCallLeavesNothingBehind",
 			[]edit{{parkGo, "Lot.giveBack", "w.Items, w.Moved, w.err = w.one[:], 0, nil", "w.Moved, w.err = 0, nil"}},
 		},
@@ -558,9 +558,9 @@ var classes = []class{
 			[]edit{{batchGo, "Queue.batches", "clear(b.batch.Items[:n])", ""}},
 		},
 	}},
-	{"the arithmetic of the store fails at its edges", []fault{
+	{"the store fails in edge cases", []fault{
 		{
-			"a FIFO queue goes on behind the last slot of a chunk",
+			"a FIFO queue continues past the last slot of a chunk",
 			"TestAShortQueueDoesWhatASliceDoesFromEveryPosition",
 			[]edit{{dequeGo, "Deque.leaveFront", "d.head = 0\nif d.front == d.back {\n\td.last = d.last[:0]\n\treturn\n}", "if d.front == d.back {\n\td.head = 0\n\td.last = d.last[:0]\n\treturn\n}"}},
 		},
@@ -570,34 +570,34 @@ var classes = []class{
 			[]edit{{dequeGo, "Deque.PopBack", "if n == 0 {\n\td.leaveBack()\n}", ""}},
 		},
 		{
-			"a batch that leaves one item starts a FIFO queue's chunk again",
+			"a batch that leaves one item restarts a FIFO queue's chunk",
 			"TestTheQueueDoesWhatAPlainModelDoes",
 			[]edit{{dequeGo, "Deque.PopFrontInto", "d.front == d.back && d.head == len(d.last)", "d.front == d.back && d.head >= len(d.last)-1"}},
 		},
 		{
-			"a priority queue overlooks the last of its items",
+			"a priority queue overlooks its last item",
 			"TestAShortQueueDoesWhatASliceDoesFromEveryPosition",
 			[]edit{{heapGo, "Heap.replaceRoot", "child < len(items)", "child+1 < len(items)"}},
 		},
 		{
-			"a queue takes one item more than its capacity",
+			"a queue accepts one item more than its capacity",
 			"TestAShortQueueDoesWhatASliceDoesFromEveryPosition",
 			[]edit{{queueGo, "Queue.full", "q.store.len >= q.capacity", "q.store.len > q.capacity"}},
 		},
 	}},
-	{"drop-oldest drops another, or breaks the order", []fault{
+	{"drop-oldest drops the wrong item, or breaks the order", []fault{
 		{
 			"a FIFO or LIFO queue drops its newest",
 			"TestOverflowEvictsTheOldestAndKeepsTheOrder",
 			[]edit{{storeGo, "store.exchange", "s.buf.PopFront()", "s.buf.PopBack()"}},
 		},
 		{
-			"the new item is the one that is dropped",
+			"the new item is dropped",
 			"TestOverflowEvictsTheOldestAndKeepsTheOrder",
 			[]edit{{storeGo, "store.exchange", "evicted = s.buf.PopFront()\ns.buf.PushBack(item)", "evicted = item"}},
 		},
 		{
-			"a priority queue drops the item that leaves first",
+			"a priority queue drops the item that would leave first",
 			"TestOverflowEvictsTheOldestAndKeepsTheOrder",
 			[]edit{{priorityGo, "store.exchangeHeap", "evicted = s.heap.Exchange(item)", "evicted = s.heap.Pop()\ns.heap.Push(item)"}},
 		},
@@ -607,21 +607,21 @@ var classes = []class{
 			[]edit{{heapGo, "Heap.Exchange", "h.before(0, greatest)", "true"}},
 		},
 	}},
-	{"a queue is called full or empty that is not", []fault{
+	{"a queue is reported full or empty although it is not", []fault{
 		{
-			"TryPut calls it full when it finds it locked",
+			"TryPut reports it full when it is locked",
 			"TestAWorkerThatPutsBackWhatItTookIsNeverRefused",
 			[]edit{{queueGo, "Queue.TryPut", "q.lot.Mu.LockContended()", "return ErrFull"}},
 		},
 		{
-			"TryGet calls it empty when it finds it locked",
+			"TryGet reports it empty when it is locked",
 			"TestAWorkerThatPutsBackWhatItTookIsNeverRefused",
 			[]edit{{queueGo, "Queue.TryGet", "q.lot.Mu.LockContended()", "return *new(T), ErrEmpty"}},
 		},
 	}},
-	{"newcomers overtake blocked calls, or starve them", []fault{
+	{"new calls overtake blocked calls, or starve them", []fault{
 		{
-			"a freed slot is left to the next call",
+			"a freed slot is left for the next call to take",
 			"TestNewcomersNeitherOvertakeNorStarveBlockedCalls",
 			[]edit{{queueGo, "Queue.takeUnlock", "q.putters.Head != nil", "q.putters.Len > 10"}},
 		},
@@ -631,12 +631,12 @@ var classes = []class{
 			[]edit{{parkGo, "Line.append", "w.parked, w.prev = true, l.tail\nif l.tail == nil {\n\tl.Head = w\n} else {\n\tl.tail.next = w\n}\nl.tail = w", "w.parked, w.next = true, l.Head\nif l.Head == nil {\n\tl.tail = w\n} else {\n\tl.Head.prev = w\n}\nl.Head = w"}},
 		},
 		{
-			"an item is queued though a Get is blocked for it",
+			"an item is queued although a Get is blocked",
 			"TestBlockedCallsCompleteFirstComeFirstServed",
 			[]edit{{queueGo, "Queue.addUnlock", "w != nil", "w != nil && q.getters.Len > 3"}},
 		},
 	}},
-	{"a lock is kept on an early return or a panic", []fault{
+	{"the lock is kept after an early return or a panic", []fault{
 		{
 			"TryPut keeps it when the queue is full",
 			"TestEachCallReturnsTheErrorOfTheQueuesState",
@@ -648,12 +648,12 @@ var classes = []class{
 			[]edit{{queueGo, "Queue.Get", "if q.store.len == 0 {\n\tq.unlock()\n\treturn item, ErrShutdown\n}", "if q.store.len == 0 {\n\treturn item, ErrShutdown\n}"}},
 		},
 		{
-			"TryGet, TryGetBatch and Peek keep it when there is nothing",
+			"TryGet, TryGetBatch and Peek keep it when the queue is empty",
 			"TestEachCallReturnsTheErrorOfTheQueuesState",
 			[]edit{{queueGo, "Queue.emptyUnlock", "q.unlock()", ""}},
 		},
 		{
-			"Requeue keeps it when it is refused",
+			"Requeue keeps it when it returns ErrShutdown",
 			"TestRequeueIsRefusedAfterAnImmediateShutdown",
 			[]edit{{queueGo, "Queue.Requeue", "q.unlock()", ""}},
 		},
@@ -673,37 +673,37 @@ var classes = []class{
 			[]edit{{batchGo, "Queue.turn", "q.lot.Unlock()\nreturn false", "return false"}},
 		},
 		{
-			"compare panics as a put stores its item",
+			"compare panics while a put stores its item",
 			"TestACompareThatFailsChangesNothingAndEndsItsCallAlone",
 			[]edit{{priorityGo, "store.pushHeap", "defer s.undoUnless(&done)", "_ = &done"}},
 		},
 		{
-			"compare panics as a Get takes its item",
+			"compare panics while a Get takes its item",
 			"TestACompareThatFailsChangesNothingAndEndsItsCallAlone",
 			[]edit{{priorityGo, "store.popHeap", "defer s.undoUnless(&done)", "_ = &done"}},
 		},
 		{
-			"compare panics as an item is evicted",
+			"compare panics while an item is evicted",
 			"TestACompareThatFailsChangesNothingAndEndsItsCallAlone",
 			[]edit{{priorityGo, "store.exchangeHeap", "defer s.undoUnless(&done)", "_ = &done"}},
 		},
 		{
-			"compare panics as items are moved, and they stay where they are",
+			"compare panics while items are moved, and they stay where they are",
 			"TestACompareThatFailsChangesNothingAndEndsItsCallAlone",
 			[]edit{{priorityGo, "store.undoUnless", "s.heap.Undo()", ""}},
 		},
 		{
-			"compare panics in the middle of a batch, whose items are gone",
+			"compare panics in the middle of a batch, whose items are lost",
 			"TestACompareThatFailsChangesNothingAndEndsItsCallAlone",
 			[]edit{{priorityGo, "store.popHeapAll", "s.heap.Unpop(dst[n])", ""}},
 		},
 		{
-			"compare panics over a blocked Put's item, in the call that makes room",
+			"compare panics on a blocked Put's item, in the call that makes room",
 			"TestACompareThatFailsOnABlockedItemFailsThatPutAlone",
 			[]edit{{priorityGo, "recovered", "fault = recover()", ""}},
 		},
 		{
-			"compare panics with nil, which is taken for runtime.Goexit",
+			"compare panics with nil, which is mistaken for runtime.Goexit",
 			"TestAComparePanickingWithNilOnABlockedItemFailsThatPutAlone",
 			[]edit{
 				{priorityGo, "recovered", "failed = true", "failed = false"},
@@ -712,24 +712,24 @@ var classes = []class{
 			},
 		},
 		{
-			"compare fails over a blocked Put's item, and the slot is kept from the others",
+			"compare fails on a blocked Put's item, and the slot is not passed on",
 			"TestASlotThatIsFreedAsCompareFailsGoesToTheNextBlockedPut",
 			[]edit{{priorityGo, "Queue.pushParked", "q.admit()", ""}},
 		},
 	}},
-	{"a batch deadlocks, or wakes one call where many fit", []fault{
+	{"a batch deadlocks, or wakes one call when several could proceed", []fault{
 		{
-			"a GetBatch that frees several slots lets one Put in",
+			"a GetBatch that frees several slots lets only one Put in",
 			"TestGetBatchMakesRoomForAllThatFit",
 			[]edit{{queueGo, "Queue.admit", "if w.Moved == len(w.Items) || n == 0 {\n\tq.lot.Serve(&q.putters, nil)\n}", "$old\nbreak"}},
 		},
 		{
-			"a PutBatch completes one of the Gets that are blocked",
+			"a PutBatch completes only one of the blocked Gets",
 			"TestPutBatchCompletesEveryBlockedGetItCan",
 			[]edit{{batchGo, "Queue.handOver", "w != nil && n < len(items)", "w != nil && n == 0"}},
 		},
 		{
-			"the rest of a PutBatch that completed a Get blocks beside free slots",
+			"the rest of a PutBatch that completed a Get blocks although slots are free",
 			"TestTheQueueDoesWhatAPlainModelDoes",
 			[]edit{{batchGo, "Queue.addAll", "q.storeAll(items[n:])", "func() int {\n\tif n == 0 || q.capacity == 0 {\n\t\treturn $old\n\t}\n\treturn 0\n}()"}},
 		},
@@ -739,7 +739,7 @@ var classes = []class{
 			[]edit{{batchGo, "Queue.storeAll", "n := q.room(len(items))", "$old\nif n < len(items) {\n\treturn 0\n}"}},
 		},
 		{
-			"a PutBatch loses its place each time that it waits",
+			"a PutBatch loses its place each time it blocks",
 			"TestPutBatchGoesInAsRoomIsMadeAndKeepsItsPlace",
 			[]edit{
 				{parkGo, "", "", "func (l *Line[T]) Rotate() {\n\tw := l.Head\n\tl.remove(w)\n\tl.append(w)\n}"},
@@ -752,12 +752,12 @@ var classes = []class{
 			[]edit{{batchGo, "Queue.TryPutBatch", "len(items) == 0", "len(items) == 0 || q.Cap() > 0 && q.Cap()-q.Len() < len(items)"}},
 		},
 		{
-			"a turn of Batches leaves the items that its freed slots let in",
+			"a turn of Batches does not take the items that its freed slots let in",
 			"TestBatchesTakesWhatItsFreedSlotsLetIn",
 			[]edit{{batchGo, "Queue.collect", "q.admit()", "$old\nbreak"}},
 		},
 	}},
-	{"a signal of Ready is missed", []fault{
+	{"a signal of Ready is missing", []fault{
 		{
 			"an item that is queued sends none",
 			"TestReadySignalsEachItemThatIsQueuedAndEachThatLeavesOthersBehind",
@@ -799,7 +799,7 @@ var classes = []class{
 			[]edit{{queueGo, "Queue.Ready", "q.ready.Chan(q.store.len > 0)", "q.ready.Chan(false)"}},
 		},
 		{
-			"Ready's channel can be seen before its first signal is in it",
+			"Ready's channel is visible before its first signal is in it",
 			"internal/park/TestASignalIsInItsChannelBeforeTheChannelCanBeSeen",
 			[]edit{
 				{signalGo, "Signal.Chan", "s.made.Store(&s.C)", ""},
@@ -819,7 +819,7 @@ var classes = []class{
 	}},
 	{"a context that breaks its contract breaks the queue", []fault{
 		{
-			"Done panics in a Get that stands in line",
+			"Done panics in a Get that is in the wait queue",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
 			[]edit{
 				{queueGo, "Queue.Get", "q.lot.Done(ctx)", "(<-chan struct{})(nil)"},
@@ -827,7 +827,7 @@ var classes = []class{
 			},
 		},
 		{
-			"Done panics in a Put that stands in line",
+			"Done panics in a Put that is in the wait queue",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
 			[]edit{
 				{queueGo, "Queue.Put", "q.lot.Done(ctx)", "(<-chan struct{})(nil)"},
@@ -835,7 +835,7 @@ var classes = []class{
 			},
 		},
 		{
-			"Done panics in a PutBatch that stands in line",
+			"Done panics in a PutBatch that is in the wait queue",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
 			[]edit{
 				{batchGo, "Queue.PutBatch", "done = q.lot.Done(ctx)", ""},
@@ -843,7 +843,7 @@ var classes = []class{
 			},
 		},
 		{
-			"Done panics in a GetBatch that stands in line",
+			"Done panics in a GetBatch that is in the wait queue",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
 			[]edit{
 				{batchGo, "Queue.GetBatch", "q.lot.Done(ctx)", "(<-chan struct{})(nil)"},
@@ -851,7 +851,7 @@ var classes = []class{
 			},
 		},
 		{
-			"Done panics in a Join that stands in line",
+			"Done panics in a Join that is in the wait queue",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
 			[]edit{
 				{tallyGo, "Tally.Join", "done = lot.Done(ctx)", ""},
@@ -867,7 +867,7 @@ var classes = []class{
 			},
 		},
 		{
-			"Err panics in a call that stands in line",
+			"Err panics in a call that is in the wait queue",
 			"TestAContextThatFailsInErrWhileItsCallIsBlockedEndsItAloneAndChangesNothing",
 			[]edit{
 				{parkGo, "", "", "func (l *Lot[T]) WaitErr(ctx context.Context, done <-chan struct{}, line *Line[T], w *Waiter[T]) {\n\tselect {\n\tcase <-w.ready:\n\tcase <-done:\n\t\t_ = ctx.Err()\n\t\tl.leave(line, w, errLeft, nil)\n\t}\n}"},
@@ -875,22 +875,22 @@ var classes = []class{
 			},
 		},
 		{
-			"a call that was completed asks for Err",
+			"a completed call calls Err",
 			"TestACallThatWasCompletedReturnsItsItemThoughItsContextWouldFailInErr",
 			[]edit{{parkGo, "Lot.Collect", "err != nil", "ctx.Err() != nil || err != nil"}},
 		},
 		{
-			"a call returns nil where Done is closed and Err is nil",
+			"a call returns nil when Done is closed and Err is nil",
 			"TestACallReturnsCanceledWhereDoneIsClosedAndErrIsNil",
 			[]edit{{parkGo, "contextErr", "return context.Canceled", "return nil"}},
 		},
 		{
-			"a loop over Batches goes on where Done is closed and Err is nil",
+			"a loop over Batches continues when Done is closed and Err is nil",
 			"TestBatchesEndsAfterTheBatchInHandWhereDoneIsClosedAndErrIsNil",
 			[]edit{{batchGo, "Queue.turn", "b.ending || ctx.Err() != nil", "ctx.Err() != nil"}},
 		},
 		{
-			"a loop asks for Done again at each wait",
+			"a loop calls Done each time it blocks",
 			"TestABlockedCallEndsWithTheFirstDoneOfAContextWhoseDoneChanges",
 			[]edit{{tasksGo, "Queue.next", "q.lot.Wait(done, &q.getters, w)", "done = ctx.Done()\n$old"}},
 		},
@@ -905,7 +905,7 @@ var classes = []class{
 			[]edit{{batchGo, "Queue.batches", "b.inHand > 0", "false"}},
 		},
 		{
-			"Join misses a zero that comes as it asks for Done",
+			"Join misses a zero that is reached while it calls Done",
 			"TestJoinSeesAZeroThatComesAsItLooksAtItsContext",
 			[]edit{
 				{tallyGo, "Tally.Join", "zeros := t.zeros", ""},
@@ -915,7 +915,7 @@ var classes = []class{
 	}},
 	{"printing a queue reads it without the lock, or shows its items", []fault{
 		{
-			"the verbs but %s and %v print its fields",
+			"verbs other than %s and %v print its fields",
 			"TestAQueueIsPrintedByEveryVerbWithoutItsItemsWhileItIsUsed",
 			[]edit{{statsGo, "Queue.Format", "fmt.Fprintf(f, fmt.FormatString(f, verb), q.String())", "type fields Queue[T]\nfmt.Fprintf(f, fmt.FormatString(f, verb), (*fields)(q))"}},
 		},
@@ -930,14 +930,14 @@ var classes = []class{
 			[]edit{{statsGo, "Queue.LogValue", "return q.Stats().LogValue()", "type fields Queue[T]\nreturn slog.AnyValue((*fields)(q))"}},
 		},
 	}},
-	{"a queue that keeps the newest value of each key loses one, or counts it wrong", []fault{
+	{"a queue that keeps the newest value of each key loses or miscounts one", []fault{
 		{
-			"a Get whose context ends as it is handed a value drops it",
+			"a Get whose context ends while it is handed a value drops it",
 			"keyed/TestAGetThatCompletedKeepsItsValueThoughItsContextEnds",
 			[]edit{{coreGo, "takeUnlock", "item, _, err = c.lot.Collect(ctx, w)", "$old\nif ctx.Err() != nil {\n\tvar none T\n\treturn none, ctx.Err()\n}"}},
 		},
 		{
-			"a value is replaced, and its Put does not say so",
+			"a Put that replaces a value does not report it",
 			"keyed/TestEachValueOfLatestLeavesOnceThoughContextsEndAsItIsHandedOver",
 			[]edit{{latestGo, "Latest.Put", "return old, true, nil", "return old, false, nil"}},
 		},
@@ -947,7 +947,7 @@ var classes = []class{
 			[]edit{{latestGo, "Latest.Put", "old, e.Value = e.Value, value", "old = e.Value"}},
 		},
 		{
-			"a replaced value counts as unfinished for ever",
+			"a replaced value counts as unfinished forever",
 			"keyed/TestAReplacementLeavesTheUnfinishedCountAsItIs",
 			[]edit{{latestGo, "Latest.Put", "c.put++", "c.count()"}},
 		},
@@ -957,7 +957,7 @@ var classes = []class{
 			[]edit{{latestGo, "Latest.Put", "c.dropped++", ""}},
 		},
 		{
-			"a value is put in the place of one that was taken",
+			"a value replaces one that was already taken",
 			"keyed/TestAKeyThatWasTakenIsQueuedAgainByTheNextPut",
 			[]edit{{latestGo, "Latest.take", "q.at.remove(e.Key)", ""}},
 		},
@@ -967,7 +967,7 @@ var classes = []class{
 			[]edit{{latestGo, "Latest.Put", "if c.ready.C != nil {\n\tq.signal()\n}", ""}},
 		},
 	}},
-	{"a key loses its turn, takes another's, or holds another up", []fault{
+	{"a key loses its turn, takes another's, or delays another", []fault{
 		{
 			"a key whose value is replaced goes to the back",
 			"keyed/TestPutOfAQueuedKeyReplacesItsValueAndKeepsItsTurn",
@@ -979,12 +979,12 @@ var classes = []class{
 			[]edit{{fairGo, "Fair.take", "t := q.pop(l)", "$old\nfor l.len > 0 && l.inHand == 0 && q.turns.head != l {\n\tnext := q.turns.head\n\tq.turns.remove(next)\n\tq.turns.append(next)\n}"}},
 		},
 		{
-			"the key that came last has the first turn",
+			"the key that was queued last has the first turn",
 			"keyed/TestKeysTakeTurns",
 			[]edit{{fairGo, "Fair.take", "l := q.turns.head", "l := q.turns.tail"}},
 		},
 		{
-			"a blocked Put of a key holds up those of others",
+			"a blocked Put of a key delays those of other keys",
 			"keyed/TestPutBlocksWhileItsKeyIsFullAndNoOther",
 			[]edit{
 				{fairGo, "Fair.Put", "!q.full(l)", "$old && c.putWaiting == 0"},
@@ -992,29 +992,29 @@ var classes = []class{
 			},
 		},
 		{
-			"a slot that is freed lets no blocked Put of its key in",
+			"a freed slot lets no blocked Put of its key in",
 			"keyed/TestPutBlocksWhileItsKeyIsFullAndNoOther",
 			[]edit{{fairGo, "Fair.pop", "l.crowded", "false"}},
 		},
 		{
-			"a shutdown ends the blocked Puts of one key alone",
+			"a shutdown releases the blocked Puts of one key only",
 			"keyed/TestShutdownEndsTheBlockedPutsOfEveryKey",
 			[]edit{{fairGo, "Fair.Shutdown", "c.lot.ServeAll(&l.putters, queue.ErrShutdown)", "$old\nbreak"}},
 		},
 	}},
-	{"two items of a key are in hand at a time, or its next one never comes", []fault{
+	{"two items of a key are in progress at a time, or its next one never leaves", []fault{
 		{
-			"a key stands in line while its item is in hand",
+			"a key is in the line while its item is in progress",
 			"keyed/TestAFairKeyGoesToTheEndAtOnceAndASerialKeyWhenItIsDone",
 			[]edit{{fairGo, "Fair.place", "l.inHand == 0", "true"}},
 		},
 		{
-			"an item is handed to a blocked Get while another of its key is in hand",
+			"an item is handed to a blocked Get while another of its key is in progress",
 			"keyed/TestItemsOfAKeyLeaveInOrderOnceAndSerialOnesOneByOne",
 			[]edit{{fairGo, "Fair.add", "c.getters.Head != nil && l.inHand == 0", "c.getters.Head != nil"}},
 		},
 		{
-			"a loop marks another worker's item done, as its body marked its own",
+			"a loop marks another worker's item done, because its body marked its own",
 			"keyed/TestALoopMarksItsOwnItemOnlyThoughItsBodyDidSoToo",
 			[]edit{{fairGo, "Fair.mark", "l.inHand == t.number", "true"}},
 		},
@@ -1024,7 +1024,7 @@ var classes = []class{
 			[]edit{{fairGo, "Fair.done", "q.behind.remove(l)\nq.turns.append(l)\nq.signal()", ""}},
 		},
 		{
-			"a TaskDone puts its key in line, though a Get is blocked for it",
+			"a TaskDone puts its key in line although a Get is blocked",
 			"keyed/TestATaskDoneOfASerialKeyHandsItsNextItemToABlockedGet",
 			[]edit{{fairGo, "Fair.done", "c.getters.Head != nil", "false"}},
 		},
@@ -1034,19 +1034,19 @@ var classes = []class{
 			[]edit{{fairGo, "Fair.done", "q.signal()", ""}},
 		},
 		{
-			"a Get goes home after a shutdown, though items are behind others in hand",
+			"a Get returns ErrShutdown although items are behind others in progress",
 			"keyed/TestAfterAGracefulShutdownSerialGivesOutWhatIsBehindKeysInHand",
 			[]edit{{coreGo, "core.release", "c.ended()", "c.shutdown"}},
 		},
 		{
-			"the Get that takes the last item leaves the others blocked",
+			"after a shutdown, the Get that takes the last item leaves the others blocked",
 			"keyed/TestAfterAGracefulShutdownSerialGivesOutWhatIsBehindKeysInHand",
 			[]edit{{fairGo, "Fair.pop", "c.release()", ""}},
 		},
 	}},
 	{"unfinished items of one key are counted for another", []fault{
 		{
-			"a TaskDone too many of one key counts for the others, and releases Join",
+			"one TaskDone too many for a key counts for other keys, and releases Join",
 			"keyed/TestUnfinishedItemsAreCountedByKey",
 			[]edit{{fairGo, "Fair.done", "l.unfinished--", ""}},
 		},
@@ -1061,24 +1061,24 @@ var classes = []class{
 			[]edit{{fairGo, "Fair.drain", "c.drop(len(drained), unfinished)", "c.drop(len(drained), len(drained)+0*unfinished)"}},
 		},
 	}},
-	{"a key that is gone, or is none, leaves something behind", []fault{
+	{"a key that is gone or cannot be used leaves something behind", []fault{
 		{
-			"one that is not equal to itself leaves an entry",
+			"a key that is not equal to itself leaves an entry",
 			"keyed/TestEachItemWithANaNHasAKeyOfItsOwn",
 			[]edit{{indexGo, "index.add", "if !selfEqual(key) {\n\treturn\n}", ""}},
 		},
 		{
-			"one that cannot be hashed leaves the lock locked",
+			"a key that cannot be hashed leaves the queue locked",
 			"keyed/TestAKeyThatCannotBeHashedPanicsAndChangesNothing",
 			[]edit{{indexGo, "index.find", "if !hashed {\n\tlock.Unlock()\n}", "_ = hashed"}},
 		},
 		{
-			"those of a burst leave their map",
+			"a burst of keys leaves its map",
 			"keyed/TestTheMemoryOfAMillionKeysIsGivenBack",
 			[]edit{{indexGo, "index.remove", "x.most > keepKeys && len(x.entries) <= x.most/16", "false"}},
 		},
 		{
-			"one without items leaves its lane",
+			"a key without items leaves its lane",
 			"keyed/TestAKeyThatIsGoneCostsNoMemory",
 			[]edit{{fairGo, "Fair.leave", "q.lanes.remove(l.key)", ""}},
 		},
