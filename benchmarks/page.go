@@ -18,7 +18,7 @@ type section struct {
 
 var sections = []section{
 	{"solo", "One goroutine", regexp.MustCompile(`^(solo|try)`),
-		"One goroutine puts an item and gets it: the cost without contention. `try` does not block: it is `TryPut` and `TryGet`, and for a channel a `select` with a `default`."},
+		"One goroutine puts an item and gets it: the cost without contention. `try` uses the calls that do not block: `TryPut` and `TryGet`, and for a channel a `select` with a `default`."},
 	{"pipeline-1", "Pipelines, capacity 1", regexp.MustCompile(`^pipeline/.*/cap=1/`),
 		"N:M is N producers and M consumers. With capacity 1 every item is a hand-off."},
 	{"pipeline-128", "Pipelines, capacity 128", regexp.MustCompile(`^pipeline/.*/cap=128/`), ""},
@@ -26,29 +26,29 @@ var sections = []section{
 	{"pipeline-none", "Pipelines, unbounded", regexp.MustCompile(`^pipeline/.*/cap=none/`),
 		"Producers never block, so the backlog grows; a faster peer may therefore run with a longer one."},
 	{"join", "Tracking unfinished items", regexp.MustCompile(`^(join|tasks|requeue)`),
-		"`join` is a pipeline whose consumers mark each item done. In `tasks`, workers range over `Tasks`, which marks the items done, and the producer joins. In `requeue`, each item that a worker takes leads to two more, which it adds with `Requeue`; a channel's worker starts a goroutine for an item when the channel is full, because it would block on itself."},
+		"`join` is a pipeline whose consumers mark each item done. In `tasks`, workers range over `Tasks`, which marks the items done, and the producer joins. In `requeue`, each item that a worker takes leads to two more, which it adds with `Requeue`. With a channel, a worker that finds it full starts a goroutine to send the item, because it would block on itself."},
 	{"batch", "Batches", regexp.MustCompile(`^batch/`),
-		"`PutBatch` and `GetBatch` from one goroutine to one, as time per item. Peers without batches move the items one by one."},
+		"`PutBatch` in one goroutine, `GetBatch` in another: time per item. Peers without batches move the items one by one."},
 	{"batches", "Collecting batches", regexp.MustCompile(`^batches/`),
-		"One worker ranges over `Batches`; one producer puts `put` items in a call, or one by one into a channel. The peers collect batches from a channel, with a timer unless linger is 0; `GetBatch` is the queue's own, in a loop, and does not linger."},
+		"One worker ranges over `Batches`. One producer puts `put` items per call, or sends them one by one to a channel. The peers collect batches from a channel, with a timer unless linger is 0. `GetBatch` is the queue's own method, called in a loop; it does not linger."},
 	{"select", "Receiving in a select", regexp.MustCompile(`^select/`),
-		"One consumer waits in a `select` for an item, a ticker and, if it can be canceled, its context: the queue by `Ready` and then `TryGet`, or `TryGetBatch` of `take` items. A channel gives one item a turn. The producer puts items one by one."},
+		"One consumer waits in a `select` for an item, a ticker and, if it can be canceled, its context. With the queue it receives from `Ready` and then calls `TryGet`, or `TryGetBatch` for `take` items. A channel yields one item per `select`. The producer puts items one by one."},
 	{"priority", "Priorities", regexp.MustCompile(`^priority`),
-		"`queued` gets an item and puts another in front of a backlog of that size. Random keys are those of a simulation: the key that was received plus a random step. Rising keys are those of a clock. `burst` puts so many items and then gets them all, repeatedly."},
+		"With `queued`, an item is taken and another put, with a backlog of that size. Random keys are those of a simulation: the key that was taken plus a random step. Rising keys are those of a clock. With `burst`, that many items are put and then all taken, repeatedly."},
 	{"drop-last", "Priorities, full", regexp.MustCompile(`^drop-last`),
-		"`ForcePut` into a full priority queue drops the item that would leave last. It is compared with a `TryGet` and a `TryPut` of the same queue, because the peers are binary heaps, which have no such operation. Each new key is a random step from the one that left."},
+		"`ForcePut` into a full priority queue drops the item that would leave last. It is compared with a `TryGet` and a `TryPut` on the same queue, because the peers are binary heaps, which have no such operation. Each new key is a random step from the one that left."},
 	{"scale", "Many goroutines", regexp.MustCompile(`^scale`),
-		"The queue compared with itself: time per item at 64:64, divided by that at 4:4, with GOMAXPROCS set to `procs`, which may be more than the machine has."},
+		"The queue is compared with itself: time per item at 64:64 divided by time per item at 4:4, with GOMAXPROCS set to `procs`, which may exceed the machine's processors."},
 	{"others", "LIFO and drop-oldest", regexp.MustCompile(`^(lifo|drop-oldest)`),
-		"`lifo` puts and gets on top of a backlog. `drop-oldest` puts into a full queue with `ForcePut`; a channel is received from until there is room."},
+		"`lifo` puts and gets an item on top of a backlog. `drop-oldest` puts into a full queue with `ForcePut`; with a channel, items are received until there is room."},
 	{"keyed", "Queues with keys", regexp.MustCompile(`^(latest|fair|serial)/`),
-		"The types of package keyed on one goroutine, with 1000 keys. `latest` with `op=replace` puts a new value of a queued key, compared with a write to a map under a mutex; `op=pair` gets a key and puts another. `fair` and `serial` put an item, get one of another key and mark it done. They are compared with a `Queue`, which knows no keys."},
+		"The types of package keyed on one goroutine, with 1000 keys. `latest` with `op=replace` puts a new value for a queued key and is compared with a write to a map under a mutex; `op=pair` gets a key and puts another. `fair` and `serial` put an item, get one of another key and mark it done. They are compared with a `Queue`, which has no keys."},
 	{"latency", "Hand-off latency", regexp.MustCompile(`^latency`),
-		"The time from the beginning of a put to the return of the get that is blocked for its item. Before each put the producer spins for 20 µs, which keeps its own processor busy and lets the others go idle. A hand-off then costs microseconds if an idle processor must be woken, and some hundred nanoseconds if not; the p50 is mostly one or the other, and with GOMAXPROCS=1 it is the latter for all. A spinning peer never lets a processor go idle. Workiva Queue, which blocks, has as short a p50 (and the p99 of the others) for a reason that we have not found: its Put waits for an answer from the get that it woke, but a channel that waits for an answer is no faster for it. A round has 2000 hand-offs: its p99.9 is the third longest of them, and depends on what else the machine does."},
+		"The time from the start of a put to the return of the get that is blocked for its item. Before each put the producer spins for 20 µs, which keeps its own processor busy and lets the others go idle. A hand-off then costs microseconds if an idle processor must be woken, and some hundred nanoseconds otherwise; the p50 is usually one or the other, and with GOMAXPROCS=1 it is the latter for all peers. A spinning peer never lets a processor go idle. Workiva Queue blocks, yet its p50 is as short (its p99 is not). We have not found the reason: its Put waits for an answer from the get that it woke, but a channel that does the same is no faster. A round has 2000 hand-offs, so its p99.9 is the third longest of them and depends on what else the machine is doing."},
 	{"memory", "Memory", regexp.MustCompile(`^memory`),
-		"Heap growth per queued int, after a collection."},
+		"Heap growth per queued int, after a garbage collection."},
 	{"pause", "The longest put while growing", regexp.MustCompile(`^pause`),
-		"The items are put into an unbounded queue. slice+Cond is a slice that grows by `append`. The collector's share is included."},
+		"Items are put into an unbounded queue, and the longest put is measured. slice+Cond is a slice that grows with `append`. The time includes garbage collection."},
 }
 
 // of returns the results that belong to the section.
@@ -227,7 +227,7 @@ func (r report) brief() string {
 func (r report) summary() string {
 	var b strings.Builder
 	r.summaryTable(&b, summaryLines())
-	b.WriteString("\nOver all workloads that a peer supports, memory and latency included:\n")
+	b.WriteString("\nAll workloads that a peer supports, including memory and latency:\n")
 	b.WriteString("\nPeer | Median ratio | Queue loses in | Worst ratio | Differences\n---|---|---|---|---\n")
 	for _, p := range otherPeers() {
 		if s := r.standing(p.name); len(s.ratios) > 0 {
@@ -258,7 +258,7 @@ func (r report) page() string {
 	p("<!-- Written by the command below. Changes are lost at its next run. -->\n")
 	p("# Benchmarks\n")
 	p("Each ratio is queue ÷ peer for the same workload: below 1 the queue is faster (or smaller); **bold** marks where it is slower.")
-	p("With a cancellable context, a channel is used in a `select` with the context, as a program needs that is to be able to stop.\n")
+	p("With a cancellable context, a channel is used in a `select` with the context, as in a program that must be able to stop.\n")
 	b.WriteString(r.summary())
 	p("\n## Method\n")
 	p("```sh\n%s\n```\n", r.Command)
@@ -293,23 +293,23 @@ func (r report) page() string {
 }
 
 const method = `
-All sides of a cell take turns in one process, and their order is reversed each round. Ratios are taken round by round; the
-tables show the median over the rounds, with the quartiles in parentheses. Garbage is collected before each round, off the
-clock. Where a time is per item, each side moves as many ints as it can in the time of a round (-time, 20 ms by default),
-calibrated by the fastest of three samples, but at least four times the capacity: a slow side moves fewer. Latency, memory and
-the longest put are measured over the same number of items on all sides.
+The queue and its peers take turns in one process, in an order that is reversed each round. Ratios are computed within each
+round; the tables show the median over the rounds, with the quartiles in parentheses. Garbage is collected before each round
+and not timed. For times per item, each side moves as many ints as it can in the time of a round (-time, 20 ms by default), as
+calibrated by the fastest of three samples, but at least four times the capacity. A slow side therefore moves fewer. Latency,
+memory and the longest put are measured over the same number of items on all sides.
 
-Each round checks what it received: the sum of the items; the order of priorities; the last items of drop-oldest. (Of Python's
-queues, only pipelines are checked; memory and the longest put receive nothing.)
+Each round checks what was received: the sum of the items, the order of priorities, the last items of drop-oldest. (Python's
+queues are checked in pipelines only; memory and the longest put receive nothing.)
 
-The goroutines of a pipeline start together at a barrier, so that neither side is blocked before the other begins. Each peer,
-the queue included, is called through an interface, one call per item on either side. Each call is passed a context, and a
-` + "`select`" + ` asks it for its Done channel each time. Peers that cannot block are called again after runtime.Gosched until they
-succeed: they busy-wait, and are fast as long as there are processors to spare.
+The goroutines of a pipeline start together at a barrier, so neither producers nor consumers are blocked before the others
+begin. Each peer, including the queue, is called through an interface, once per item. Each call is passed a context, and each
+` + "`select`" + ` calls its Done method. Peers that cannot block are called again after runtime.Gosched until they succeed: they
+busy-wait, and are fast as long as there are processors to spare.
 
 The name of a cell selects it: ` + "`go run ./benchmarks -run 'pipeline/shape=4:4/cap=128/'`" + `. A dash means that the peer does not support
-the workload, or was not measured: Python's queues stand in pipelines 1:1 and 4:4 and in priorities with a backlog. In the
-tables of medians, allocations per item follow after a slash, if not zero. The raw rounds are in [` + roundsFile + `](` + roundsFile + `).
+the workload or was not measured: Python's queues are measured in pipelines 1:1 and 4:4 and in priorities with a backlog. In the
+tables of medians, a number after a slash is allocations per item. The raw rounds are in [` + roundsFile + `](` + roundsFile + `).
 `
 
 // tables returns a table of ratios and one of what was measured.

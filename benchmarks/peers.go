@@ -113,23 +113,23 @@ const (
 var peers = []peer{
 	ourPeer(subject),
 	{
-		name: "chan", note: "a send after the close panics",
+		name: "chan", note: "a send after close panics",
 		minCapacity: 1,
 		plain:       func(capacity int) transport { return plainChan(make(chan int, capacity)) },
 		dropping:    func(capacity int) dropper { return plainChan(make(chan int, capacity)) },
 	},
 	{
-		name: "chan+select", note: "a send after the close panics",
+		name: "chan+select", note: "a send after close panics",
 		minCapacity: 1,
 		cancellable: func(capacity int) transport { return selectChan(make(chan int, capacity)) },
 	},
 	{
-		name: "chan+select+WaitGroup", note: "Wait takes no context; a send after the close panics",
+		name: "chan+select+WaitGroup", note: "Wait takes no context; a send after close panics",
 		minCapacity: 1,
 		tracking:    func(capacity int) tracker { return &trackedChan{c: make(chan int, capacity)} },
 	},
 	{
-		name: "chan+select+Timer", note: "a send after the close panics",
+		name: "chan+select+Timer", note: "a send after close panics",
 		minCapacity: 1,
 		batching:    func(capacity int) transport { return timedChan{make(selectChan, capacity)} },
 	},
@@ -146,7 +146,7 @@ var peers = []peer{
 		batching: func(capacity int) transport { return newRillChan(capacity) },
 	},
 	{
-		name: "slice+Cond", note: "no shutdown; no ring, as most are written by hand: `append` reallocates",
+		name: "slice+Cond", note: "no shutdown; not a ring buffer, like most hand-written ones: `append` reallocates",
 		minCapacity: 1, unbounded: true,
 		plain: func(capacity int) transport { return newCondSlice(capacity) },
 		lifo:  func() transport { return newLockedStack() },
@@ -204,7 +204,7 @@ var peers = []peer{
 	},
 	{
 		name: "chanqueue", module: "github.com/gammazero/chanqueue",
-		note:        "runs a goroutine; a send after the close panics",
+		note:        "runs a goroutine; a send after close panics",
 		minCapacity: 1, unbounded: true,
 		plain:       func(capacity int) transport { return newChanQueue(capacity) },
 		cancellable: func(capacity int) transport { return newChanQueue(capacity) },
@@ -212,7 +212,7 @@ var peers = []peer{
 	},
 	{
 		name: "chanx", module: "github.com/smallnest/chanx",
-		note:        "runs a goroutine; a send after the close panics",
+		note:        "runs a goroutine; a send after close panics",
 		unbounded:   true,
 		plain:       func(int) transport { return newChanx() },
 		cancellable: func(int) transport { return newChanx() },

@@ -289,7 +289,7 @@ func TestWhatAPeerLacksFollowsFromHowItIsMade(t *testing.T) {
 		lacks[p.name] = p.lacks()
 	}
 	require.Empty(t, lacks[subject])
-	require.Equal(t, "no context; no join; bounded only; a send after the close panics", lacks["chan"])
+	require.Equal(t, "no context; no join; bounded only; a send after close panics", lacks["chan"])
 	require.Contains(t, lacks["xsync MPMCQueue"], "busy-waits")
 	require.Contains(t, lacks["chanx"], "unbounded only")
 	require.NotContains(t, lacks["chan+select"], "no context")
