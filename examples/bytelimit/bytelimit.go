@@ -1,10 +1,10 @@
 // Package bytelimit bounds a queue in bytes as well as in items.
 //
-// The queue counts items; a weighted semaphore beside it counts their bytes. A
-// producer acquires the bytes first and the slot second, because a Put that
-// blocked with a slot in hand would keep others from putting smaller items. The
-// bytes of an item are released once, wherever it ends: processed, refused,
-// evicted or drained.
+// The queue counts items, and a weighted semaphore counts their bytes. A producer
+// acquires the bytes before the slot, because a Put that held a slot while it
+// waited for bytes would keep others from putting smaller items. The bytes of an
+// item are released once, when it has been processed, rejected, evicted or
+// drained.
 package bytelimit
 
 import (
@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// ErrTooLarge is returned for an item that is larger than the limit, which no
-// release of others could let in.
+// ErrTooLarge is returned for an item that is larger than the limit, and so can
+// never be added.
 var ErrTooLarge = errors.New("bytelimit: item is larger than the limit")
 
 // A Queue is a FIFO queue of byte slices, limited in items and in bytes. Items
@@ -29,18 +29,16 @@ type Queue struct {
 	limit int64
 }
 
-// New returns a queue of at most items slices, which together with those in
-// progress have at most bytes bytes.
+// New returns a queue of at most items slices. The slices queued and in progress
+// have at most bytes bytes in total.
 func New(items int, bytes int64) *Queue {
 	return &Queue{queue.New[[]byte](items), semaphore.NewWeighted(bytes), bytes}
 }
 
-// Put adds an item. It blocks while the queue is full in either measure. It
-// returns ErrTooLarge, [queue.ErrShutdown] or ctx.Err(), and the item is not
-// added then.
+// Put adds an item. It blocks while either limit is reached. If it returns
+// ErrTooLarge, [queue.ErrShutdown] or ctx.Err(), the item was not added.
 //
-// A Put that blocks for bytes is not ended by Shutdown, but by its context or
-// when the bytes are there.
+// Shutdown does not unblock a Put that waits for bytes; its context does.
 func (q *Queue) Put(ctx context.Context, item []byte) error {
 	n := int64(len(item))
 	if n > q.limit {
@@ -52,8 +50,8 @@ func (q *Queue) Put(ctx context.Context, item []byte) error {
 	return q.releaseOn(q.items.Put(ctx, item), n)
 }
 
-// TryPut is Put without blocking: it returns [queue.ErrFull] if the queue is
-// full in either measure.
+// TryPut is Put without blocking: it returns [queue.ErrFull] if either limit is
+// reached.
 func (q *Queue) TryPut(item []byte) error {
 	n := int64(len(item))
 	if n > q.limit {

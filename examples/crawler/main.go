@@ -1,9 +1,9 @@
 // Command crawler reads a web site breadth first, one page of each host at a
 // time, with workers that feed their own queue: go run ./examples/crawler
 //
-// The site is the program's own: three hosts with cycles, errors and slow pages.
-// An interrupt saves the pages that are left in a file, and the next start goes
-// on from there.
+// The program serves the site itself: three hosts with cycles, errors and slow
+// pages. An interrupt saves the remaining pages in a file, and the next run
+// continues from there.
 package main
 
 import (
@@ -30,8 +30,8 @@ type page struct {
 }
 
 // A crawler has two queues: pages by depth, and from there by host. All work is
-// counted in the first: a page is done when it has been read and its links were
-// added. So one Join knows the end.
+// counted in the first: a page is done when it has been read and its links have
+// been added. So one Join waits for all of it.
 type crawler struct {
 	fetch func(ctx context.Context, p page) (links []page, err error)
 	found *queue.Queue[page]
@@ -51,7 +51,7 @@ func newCrawler(fetch func(context.Context, page) ([]page, error)) *crawler {
 	}
 }
 
-// add queues a page that is not known yet. It never blocks: a worker that
+// add queues a page unless it is known already. It never blocks: a worker that
 // blocked on its own queue could not empty it.
 func (c *crawler) add(p page) {
 	c.mu.Lock()
@@ -62,8 +62,8 @@ func (c *crawler) add(p page) {
 	}
 }
 
-// run reads the pages that were added and all that they lead to, or until ctx
-// ends. It returns those that are left.
+// run reads the pages that were added and all pages that they lead to, until ctx
+// is done. It returns the pages that are left.
 func (c *crawler) run(ctx context.Context, workers int) (left []page) {
 	working, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
@@ -81,7 +81,7 @@ func (c *crawler) run(ctx context.Context, workers int) (left []page) {
 	return left
 }
 
-// dispatch moves pages to their hosts, the least deep first.
+// dispatch moves pages to the queues of their hosts, the least deep first.
 func (c *crawler) dispatch(ctx context.Context) {
 	for {
 		p, err := c.found.Get(ctx)
@@ -112,7 +112,7 @@ func (c *crawler) work(ctx context.Context) {
 }
 
 func main() {
-	file := flag.String("rest", "crawler.rest", "`file` for the pages that an interrupt leaves")
+	file := flag.String("rest", "crawler.rest", "`file` for the pages that are left after an interrupt")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

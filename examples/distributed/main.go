@@ -1,12 +1,12 @@
-// Distributed runs producers and workers, each in a process of its own, on one
-// queue in a cluster of three NATS servers, and kills a worker and a server while
-// they run. At the end it checks that every item that was put was processed, some
-// of them more than once, each in the trace that its producer began. It serves the
-// queue's metrics meanwhile.
+// Distributed runs producers and workers, each in its own process, on one queue in
+// a cluster of three NATS servers, and kills a worker and a server while they run.
+// At the end it checks that every item put was processed, some of them more than
+// once, each in the trace that its producer started. It serves the queue's metrics
+// meanwhile.
 //
 //	go run ./examples/distributed
 //
-// starts everything itself and takes about a quarter of a minute. With
+// starts everything itself and takes about 15 seconds. With
 //
 //	go run ./examples/distributed -nats nats://a:4222,nats://b:4222
 //

@@ -3,9 +3,9 @@
 //	go run ./examples/ingest                        # posts to itself for three seconds
 //	go run ./examples/ingest -addr localhost:8080   # printf 'a\nb\n' | curl --data-binary @- localhost:8080/rows
 //
-// The queue is limited in rows and in bytes; a POST that does not fit is
-// accepted in part (429). On SIGTERM the queued rows are written for up to five
-// seconds; those that are left go into a file, which the next start reads back.
+// The queue is limited in rows and in bytes; a POST that does not fit is accepted
+// in part (429). On SIGTERM the program keeps writing queued rows for up to five
+// seconds; rows that are left go to a file, which the next run reads back.
 package main
 
 import (
@@ -40,7 +40,7 @@ type server struct {
 	failed []string            // rows that the database refused
 }
 
-// post takes as many lines as fit, from the first on.
+// post queues as many lines as fit, starting with the first.
 func (s *server) post(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<20))
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *server) release(rows []string) {
 	}
 }
 
-// write writes batches of 500 rows, or those there are 200 ms after the first.
+// write writes batches of 500 rows, or of the rows that came within 200 ms.
 func (s *server) write(ctx context.Context) {
 	for rows := range s.rows.Batches(ctx, 500, 200*time.Millisecond) {
 		if err := s.insert(ctx, rows); err != nil {

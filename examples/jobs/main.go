@@ -1,9 +1,9 @@
 // Command jobs runs jobs of several tenants in turn, urgent ones first, with
 // retries, deadlines and results: go run ./examples/jobs
 //
-// Each lane is a keyed.Fair, so that no tenant holds up another. One loop serves
-// both lanes, a ticker and new settings. The first critical job that fails stops
-// the runner, and every submitter hears of it.
+// Each lane is a keyed.Fair, so no tenant delays another. One loop receives from
+// both lanes, a ticker and a channel of new settings. The first critical job that
+// fails stops the runner, and every submitter gets an error.
 package main
 
 import (
@@ -57,10 +57,10 @@ func (r *runner) lane(j *job) *lane {
 	return r.normal
 }
 
-// submit queues a job and returns its result. It blocks while its tenant has too
-// many queued, and then until the job or ctx has ended.
+// submit queues a job and returns its result. It blocks while the tenant has too
+// many jobs queued, and then until the job or ctx is done.
 func (r *runner) submit(ctx context.Context, j job) (string, error) {
-	j.result = make(chan result, 1) // has room: a submitter that gave up holds up no worker
+	j.result = make(chan result, 1) // buffered: a submitter that gave up blocks no worker
 	if err := r.lane(&j).Put(ctx, j.tenant, &j); err != nil {
 		return "", errors.Join(errStopped, err)
 	}
@@ -72,8 +72,8 @@ func (r *runner) submit(ctx context.Context, j job) (string, error) {
 	}
 }
 
-// serve runs jobs until ctx ends or a critical job fails. Jobs that were not
-// begun get errStopped as their result.
+// serve runs jobs until ctx is done or a critical job fails. The result of jobs
+// that were not started is errStopped.
 func (r *runner) serve(ctx context.Context, now settings, every time.Duration) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -117,7 +117,7 @@ func (r *runner) start(ctx context.Context, group *errgroup.Group, ended chan<- 
 		value, err := j.run(ctx, backoff)
 		j.result <- result{value, err}
 		_ = r.lane(j).TaskDone(j.tenant)
-		if err != nil && j.critical { // and no word to serve, which would begin another job
+		if err != nil && j.critical { // without telling serve, which would start another job
 			return fmt.Errorf("critical job of %s: %w", j.tenant, err)
 		}
 		select {
@@ -129,8 +129,8 @@ func (r *runner) start(ctx context.Context, group *errgroup.Group, ended chan<- 
 	return true
 }
 
-// run tries a job until it succeeds, its retries are used up or its time is. A
-// job that backs off keeps its worker.
+// run tries a job until it succeeds, its retries are used up or its deadline has
+// passed. A job that backs off keeps its worker.
 func (j *job) run(ctx context.Context, backoff time.Duration) (value string, err error) {
 	if !j.deadline.IsZero() {
 		var cancel context.CancelFunc

@@ -48,7 +48,7 @@ type settings struct {
 }
 
 // Limits that keep a typing error from exhausting the memory, or from keeping a
-// worker busy for ever.
+// worker busy forever.
 const (
 	maxCapacity  = 10_000_000
 	maxWorkers   = 10_000
@@ -67,7 +67,7 @@ var allowed = map[string]string{
 func (s *settings) define(flags *flag.FlagSet) {
 	flags.IntVar(&s.capacity, "capacity", s.capacity, "capacity of the queue, in `trades`")
 	flags.IntVar(&s.workers, "workers", s.workers, "number of goroutines that build bars")
-	flags.DurationVar(&s.extraWork, "work", s.extraWork, "extra `time` that a worker spends on each trade; with -http and invented trades, 800µs unless given")
+	flags.DurationVar(&s.extraWork, "work", s.extraWork, "extra `time` that a worker spends on each trade; 800µs by default with -http and generated trades")
 	flags.StringVar(&s.overflow, "overflow", s.overflow, "what to do when the queue is full: block, drop-oldest or drop-newest")
 }
 
@@ -121,8 +121,8 @@ func parseFlags(args []string, w io.Writer) (c config, err error) {
 	flags.StringVar(&c.parquet, "parquet", "", "also write the bars to this Parquet `file`")
 	replay := flags.String("replay", "", "recorded `file` for the embedded exchange to play")
 	flags.Float64Var(&c.speed, "speed", 1, "speed of the replay, as a multiple of the recorded one; 0 for as fast as possible")
-	flags.DurationVar(&c.duration, "duration", 10*time.Second, "how long to run; 0 for no limit; unless given, a replay runs to its end, and -http until it is stopped")
-	flags.StringVar(&c.http, "http", "", "serve a live page and /metrics at this `address`, such as localhost:8080; the host defaults to the loopback")
+	flags.DurationVar(&c.duration, "duration", 10*time.Second, "how long to run; 0 for no limit; by default, a replay runs to its end, and -http until it is stopped")
+	flags.StringVar(&c.http, "http", "", "serve a live page and /metrics at this `address`, such as localhost:8080; the host defaults to the loopback interface")
 	flags.BoolVar(&c.json, "json", false, "print the summary as one line of JSON")
 	if err := flags.Parse(args); err != nil {
 		return c, err

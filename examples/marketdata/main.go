@@ -2,12 +2,13 @@
 // bars (open, high, low, close and volume) from them, which are stored in a
 // DuckDB database.
 //
-// By default it serves invented trades itself, over a WebSocket on the loopback,
-// in the protocol of Hyperliquid, and stops after ten seconds. With
+// By default the program generates the trades itself, serves them over a WebSocket
+// on the loopback interface in Hyperliquid's protocol, and stops after ten seconds.
+// With
 //
 //	go run ./examples/marketdata -url wss://api.hyperliquid.xyz/ws -coins BTC,ETH -duration 0
 //
-// it reads real ones until it is interrupted. With
+// it reads real trades until it is interrupted. With
 //
 //	go run ./examples/marketdata -http localhost:8080
 //

@@ -22,7 +22,7 @@ const (
 	demoWork   = 800 * time.Microsecond
 )
 
-// A market invents trades and quotes: prices walk at random.
+// A market generates trades and quotes: prices are random walks.
 type market struct {
 	coins  []string
 	bursts atomic.Int64 // that were asked for and did not come yet
