@@ -1,5 +1,5 @@
-// Package otelqueue exports the statistics of a queue to OpenTelemetry. The
-// repository's file docs/operations.md says how to use them.
+// Package otelqueue exports the statistics of a queue to OpenTelemetry. In the
+// repository, docs/operations.md describes the metrics.
 package otelqueue
 
 import (
@@ -18,19 +18,19 @@ import (
 
 // Register has meter observe the statistics of q, usually a [queue.Queue], until
 // Unregister is called on the returned registration. It exports each field of
-// [queue.Stats] by its name in JSON, for example boundq.len and boundq.put, and
-// boundq.up. Every metric has the attribute queue=name. In Prometheus, the
-// metrics have the names and labels that package promqueue gives them.
+// [queue.Stats] under its JSON name, for example boundq.len and boundq.put, and
+// boundq.up. Every metric has the attribute queue=name. Exported to Prometheus,
+// the metrics have the same names and labels as those of package promqueue.
 //
 // Register returns an error if name is empty or not valid UTF-8, if a queue of
 // that name is registered with the meter, if meter or q is nil or a nil pointer,
-// or if the meter returns one. Meter and q stay in memory until Unregister is
-// called.
+// or if the meter returns an error. Meter and q stay in memory until Unregister
+// is called.
 //
 // Each collection calls q.Stats once, so the metrics of a collection are
 // consistent. If Stats panics, or does not return within five seconds, boundq.up
-// is 0 in that collection, the queue's other metrics are absent, those of others
-// are not affected, and the error is passed to [otel.Handle].
+// is 0 in that collection, the queue's other metrics are absent, and the error is
+// passed to [otel.Handle]. Metrics of other queues are not affected.
 func Register(meter metric.Meter, name string, q interface{ Stats() queue.Stats }) (metric.Registration, error) {
 	if metrics.IsNil(q) {
 		return nil, errors.New("otelqueue: q must not be nil")
@@ -39,10 +39,10 @@ func Register(meter metric.Meter, name string, q interface{ Stats() queue.Stats 
 }
 
 // RegisterNATS has meter observe the statistics of q, usually a natsqueue.Queue,
-// over all processes. It exports each field of natsqueue.Stats by its name in
-// snake case, for example boundq.nats.len and boundq.nats.oldest, which is in
-// seconds, and boundq.nats.up. Otherwise it behaves like [Register]; the name may
-// be the same as that of a queue registered there.
+// across all processes. It exports each field of natsqueue.Stats under its name
+// in snake case, for example boundq.nats.len and boundq.nats.oldest (in seconds),
+// and boundq.nats.up. Otherwise it behaves like [Register]; the name may be the
+// same as that of a queue registered with Register.
 //
 // The context of Stats ends after five seconds. If Stats returns an error,
 // boundq.nats.up is 0 in that collection, as after a panic.

@@ -1,6 +1,6 @@
 // Package promqueue exports the statistics of a queue to Prometheus. The
-// repository's folder grafana has a dashboard and alerts for them, and
-// docs/operations.md says how to use them.
+// repository has a dashboard and alerts in grafana, and docs/operations.md
+// describes them and the metrics.
 package promqueue
 
 import (
@@ -21,19 +21,19 @@ type collector struct {
 	read    func(context.Context) (map[string]float64, error)
 }
 
-// NewCollector returns a collector of the statistics of q, usually a
-// [queue.Queue]. It exports each field of [queue.Stats] by its name in JSON, for
+// NewCollector returns a collector for the statistics of q, usually a
+// [queue.Queue]. It exports each field of [queue.Stats] under its JSON name, for
 // example boundq_len and boundq_put_total, and boundq_up. Every metric has the
-// label queue=name, so queues of different names can be registered side by side.
+// label queue=name, so queues with different names can be registered together.
 //
-// Register returns an error if name is empty or not valid UTF-8, and
-// [prometheus.AlreadyRegisteredError] if a queue of that name is registered.
-// NewCollector panics if q is nil, or a nil pointer.
+// Registering the collector returns an error if name is empty or not valid UTF-8,
+// and [prometheus.AlreadyRegisteredError] if a queue of that name is registered.
+// NewCollector panics if q is nil or a nil pointer.
 //
 // Each scrape calls q.Stats once, so the metrics of a scrape are consistent. If
 // Stats panics, or does not return within five seconds, boundq_up is 0 in that
-// scrape, the queue's other metrics are absent, those of other collectors are
-// not affected, and the error is logged by [slog.Default].
+// scrape, the queue's other metrics are absent, and the error is logged with
+// [slog.Default]. Other collectors are not affected.
 func NewCollector(name string, q interface{ Stats() queue.Stats }) prometheus.Collector {
 	if metrics.IsNil(q) {
 		panic("promqueue: q must not be nil")
@@ -41,11 +41,11 @@ func NewCollector(name string, q interface{ Stats() queue.Stats }) prometheus.Co
 	return newCollector(name, metrics.Queue, metrics.Local(q))
 }
 
-// NewNATSCollector returns a collector of the statistics of q, usually a
-// natsqueue.Queue, over all processes. It exports each field of natsqueue.Stats
-// by its name in snake case, for example boundq_nats_len, boundq_nats_put_total
-// and boundq_nats_oldest_seconds, and boundq_nats_up. Otherwise it behaves like
-// [NewCollector].
+// NewNATSCollector returns a collector for the statistics of q, usually a
+// natsqueue.Queue, across all processes. It exports each field of
+// natsqueue.Stats under its name in snake case, for example boundq_nats_len,
+// boundq_nats_put_total and boundq_nats_oldest_seconds, and boundq_nats_up.
+// Otherwise it behaves like [NewCollector].
 //
 // The context of Stats ends after five seconds. If Stats returns an error,
 // boundq_nats_up is 0 in that scrape, as after a panic.
