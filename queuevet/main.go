@@ -1,13 +1,13 @@
-// Command queuevet reports misuse of the queues of github.com/boundq/queue,
-// that of its package keyed and that of natsqueue included: calls that make
-// Join return early, block a worker on itself, or lose items. Package
-// [github.com/boundq/queue/queuevet/misuse] lists what it reports.
+// Command queuevet reports misuse of the queues of github.com/boundq/queue and
+// its packages keyed and natsqueue: calls that make Join return early, let a
+// worker block on itself, or lose items. Package
+// [github.com/boundq/queue/queuevet/misuse] describes what it reports.
 //
-// Run it over the packages of a module:
+// Run it on the packages of a module:
 //
 //	go run github.com/boundq/queue/queuevet@v0.1.0 ./...
 //
-// or through go vet, which caches its results:
+// or with go vet, which caches its results:
 //
 //	go install github.com/boundq/queue/queuevet@v0.1.0
 //	go vet -vettool="$(go env GOPATH)/bin/queuevet" ./...
@@ -18,7 +18,7 @@
 //
 //	//queuevet:ignore REASON
 //
-// The exit status is not zero if anything is reported.
+// The exit status is nonzero if there are any findings.
 package main
 
 import (

@@ -84,7 +84,7 @@ func (c *checker) workers(l loop) {
 			c.report(call.at, "%s in the body of a loop over %s marks an item done that the loop marks too, so Join returns early; remove the call",
 				call.name, l)
 		case call.role&blocks != 0 && call.inTurn && !c.deadline(call.args[0], 0) && !c.unbounded(call.recv, 0):
-			c.report(call.at, "%s blocks while the queue is full, and the loop over %s that it is in may be all that makes room; %s, or a context with a timeout",
+			c.report(call.at, "%s blocks while the queue is full, and all workers may be blocked like this in their loops over %s; %s, or a context with a timeout",
 				call.name, l, instead(call.queueCall))
 		}
 	}

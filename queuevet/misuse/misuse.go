@@ -1,6 +1,6 @@
 // Package misuse is a [golang.org/x/tools/go/analysis] pass that finds calls on
-// queues of github.com/boundq/queue, its package keyed and natsqueue that
-// compile but cannot be meant.
+// queues of github.com/boundq/queue and its packages keyed and natsqueue that
+// compile but are almost certainly wrong.
 package misuse
 
 import (
@@ -27,26 +27,26 @@ var Analyzer = &analysis.Analyzer{
 
 const doc = `report misuse of the queues of github.com/boundq/queue
 
-It reports, by types and not by names:
+The pass identifies queues by type, not by name. It reports:
 
   - TaskDone or TaskDoneN in the body of a loop over Tasks or Batches of the same
     queue. The loop marks its items done, so they are marked twice, and Join
     returns early. A body that takes items itself (Get, TryGet, GetBatch,
     TryGetBatch) may mark them.
   - Put or PutBatch in such a body, into the queue that the loop reads. If the
-    queue is full and all workers do so, no worker is left to make room. It is not
-    reported if the context has a deadline, if the queue is visibly unbounded, or
-    if another goroutine makes the call.
-  - Shutdown(true) whose result, the items that no one has taken, is discarded.
-  - The slice that Batches of package queue yields, kept beyond its turn: sent on a channel, stored
-    outside the body, appended as a whole to a slice outside the body, or used by
-    a goroutine. The loop reuses it. It is not reported if the body waits for the
-    other goroutine, or leaves the loop.
+    queue is full and all workers do this, no worker is left to make room. It is
+    not reported if the context has a deadline, if the queue is visibly unbounded,
+    or if another goroutine makes the call.
+  - Shutdown(true) whose result, the items that were still queued, is discarded.
+  - The slice that Batches of package queue yields, kept beyond its turn: sent on
+    a channel, stored outside the body, appended as a whole to a slice outside the
+    body, or used by a goroutine. The loop reuses it. It is not reported if the
+    body waits for the other goroutine, or leaves the loop.
   - Put, PutBatch, TryPut, TryPutBatch, Requeue or natsqueue's PutAfter whose
-    error is discarded. An item that the queue does not take is lost then.
+    error is discarded. If the queue does not accept the item, it is lost.
 
-A result that is assigned to the blank identifier is discarded on purpose, and
-not reported without -blank. The comment
+A result that is assigned to the blank identifier is considered discarded on
+purpose, and reported only with -blank. The comment
 
 	//queuevet:ignore REASON
 

@@ -27,7 +27,7 @@ func (c *checker) results(n ast.Node) {
 	}
 	switch {
 	case call.role&adds != 0:
-		c.report(e.Pos(), "the error of %s is ignored: an item that %s does not take is lost; handle the error",
+		c.report(e.Pos(), "the error of %s is ignored: an item that %s does not accept is lost; handle the error",
 			call.name, call.queue)
 	case call.role&drains != 0 && c.isTrue(call.args):
 		c.report(e.Pos(), "Shutdown(true) returns the items that were still queued, and this discards them; use the result, or call Shutdown(false) to let workers take them")

@@ -23,7 +23,7 @@ func use(...any) {}
 func (c *crawler) crawl(ctx context.Context) error {
 	for page := range c.pages.Tasks(ctx) {
 		for _, link := range links(page) {
-			if err := c.pages.Put(ctx, link); err != nil { // want `Put blocks while the queue is full, and the loop over c\.pages\.Tasks that it is in may be all that makes room; use Requeue, which never blocks, or TryPut, or a context with a timeout`
+			if err := c.pages.Put(ctx, link); err != nil { // want `Put blocks while the queue is full, and all workers may be blocked like this in their loops over c\.pages\.Tasks; use Requeue, which never blocks, or TryPut, or a context with a timeout`
 				return err
 			}
 			if err := c.found.Put(ctx, link); err != nil {
@@ -42,7 +42,7 @@ func (c *crawler) crawl(ctx context.Context) error {
 	}
 	for batch := range c.pages.Batches(ctx, 10, 0) {
 		put := c.pages.Put
-		if err := put(context.Background(), batch[0]); err != nil { // want `Put blocks while the queue is full, and the loop over c\.pages\.Batches`
+		if err := put(context.Background(), batch[0]); err != nil { // want `Put blocks while the queue is full, and all workers may be blocked like this in their loops over c\.pages\.Batches`
 			return err
 		}
 	}

@@ -17,7 +17,7 @@ type shop struct {
 type orders = natsqueue.Queue[int]
 
 func positive(ctx context.Context, q *queue.Queue[int], s *shop, n *orders, l *keyed.Latest[string, int], f *keyed.Fair[string, int]) {
-	q.Put(ctx, 1)                   // want `the error of Put is ignored: an item that q does not take is lost; handle the error`
+	q.Put(ctx, 1)                   // want `the error of Put is ignored: an item that q does not accept is lost; handle the error`
 	q.TryPut(1)                     // want `the error of TryPut`
 	q.PutBatch(ctx, []int{1})       // want `the error of PutBatch`
 	q.TryPutBatch([]int{1})         // want `the error of TryPutBatch`
