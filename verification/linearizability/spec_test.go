@@ -25,19 +25,20 @@
 //     larger than the capacity.
 //   - A turn of Batches is a step that marks the last batch done, one for each
 //     item that it takes, and one that ends it early. From its first item until it
-//     ends, nothing but this turn takes items, and nothing runs while there are
-//     items that it has room for, blocked Puts that it lets in excepted, and a Join
-//     if the mark took the unfinished count to zero. What ends
-//     it early is a context, a shutdown, or a tick of the clock, which advances
-//     when the recorder says so and no sooner; when the clock has advanced and all
-//     is at rest, no turn may still hold items.
+//     ends, nothing but this turn takes items. While there are items that it has
+//     room for, no other call runs except blocked Puts that it lets in, and a Join
+//     if the mark took the unfinished count to zero. It ends early at the end of a
+//     context, a shutdown, or a tick of the clock, which advances only when the
+//     recorder says so; when the clock has advanced and the system is quiescent, no
+//     turn may still hold items.
 //   - Of Ready's channel the state knows whether it must hold a signal: items are
 //     queued, and no signal was received since one last came to be queued or left.
 //     Then a receive must find one. A receive may find one in other states too,
 //     once there was something to signal.
-//   - That no call stays blocked that could proceed is no matter of order. The
-//     recorder lets all come to rest and notes which calls are still blocked; such
-//     a note is a step that needs a state in which the call cannot proceed.
+//   - That no call stays blocked that could proceed is not a matter of order. The
+//     recorder waits until the system is quiescent and records which calls are
+//     still blocked; such a record is a step that needs a state in which the call
+//     cannot proceed.
 //
 // That calls are completed first come, first served is not checked here: a
 // history does not show which call blocked first.

@@ -73,32 +73,32 @@
 #define check(property, holds) assert((holds) || property)
 
 /* The invariants of type Queue, whenever mu is not held */
-hidden byte inv_getters    = SPARED /* nobody is parked for an item that is there, or after a shutdown */
-hidden byte inv_putters    = SPARED /* nobody is parked for a slot that is free, or after a shutdown */
-hidden byte inv_joiners    = SPARED /* nobody is parked in Join while no item is unfinished */
-hidden byte inv_served     = SPARED /* whoever served a waiter wakes it: nobody else finds it */
-hidden byte inv_unfinished = SPARED /* the count is that of the items that wait or are worked on */
-hidden byte inv_len        = SPARED /* no item goes in where there is no slot, unless by Requeue */
-hidden byte inv_ready      = SPARED /* an item that is there has sent a signal to Ready's channel, and so has each that left while others remained */
+hidden byte inv_getters    = SPARED /* no call is parked for an item that is available, or after a shutdown */
+hidden byte inv_putters    = SPARED /* no call is parked for a slot that is free, or after a shutdown */
+hidden byte inv_joiners    = SPARED /* no Join is parked while no item is unfinished */
+hidden byte inv_served     = SPARED /* the call that served a waiter wakes it, because no other call finds it */
+hidden byte inv_unfinished = SPARED /* the count is that of the items that are queued or in progress */
+hidden byte inv_len        = SPARED /* no item is added without a free slot, except by Requeue */
+hidden byte inv_ready      = SPARED /* each item that was queued, or left while others remained, has sent a signal to Ready's channel */
 
-/* What callers are promised */
-hidden byte transfer   = SPARED /* no error: all items moved; an error: the rest did not */
-hidden byte once       = SPARED /* an item goes in once, comes out once, and is not lost */
-hidden byte first_come = SPARED /* first come, first served, and no newcomer overtakes the parked */
-hidden byte at_zero    = SPARED /* Join returns nil exactly if the count is or comes to zero during the call */
-hidden byte one_signal = SPARED /* a waiter gets one signal when it was served, and its next user none */
+/* The guarantees for callers */
+hidden byte transfer   = SPARED /* nil error: all items moved; non-nil error: the rest did not */
+hidden byte once       = SPARED /* an item is added once, removed once, and not lost */
+hidden byte first_come = SPARED /* first come, first served: no new call overtakes a parked one */
+hidden byte at_zero    = SPARED /* Join returns nil if and only if the count is zero, or reaches zero, during the call */
+hidden byte one_signal = SPARED /* a waiter gets one signal when it is served, and its next user none */
 hidden byte head       = SPARED /* a loop that has begun a batch is given items before the calls behind it */
-hidden byte in_hand    = SPARED /* a turn yields all that it was given, 1 to SIZE items */
-hidden byte linger     = SPARED /* a batch that waits for more has a timer, started with its first item and not again */
-hidden byte unmoved    = SPARED /* no signal is sent where no item was queued or left */
+hidden byte in_hand    = SPARED /* a turn yields every item it received, 1 to SIZE items */
+hidden byte linger     = SPARED /* a batch that waits for more has a timer, started with its first item and never restarted */
+hidden byte unmoved    = SPARED /* no signal is sent when no item was queued or left */
 hidden byte closing    = SPARED /* no signal is sent on the closed channel */
 hidden byte requeued   = SPARED /* Requeue adds the item, and releases no Join, if the queue is live or, after a graceful shutdown, has unfinished items */
-hidden byte quiescent  = SPARED /* when nobody can move, nobody is parked for what is there */
-hidden byte released   = SPARED /* after a shutdown nobody stays parked: no assertion, but an invalid end state to Spin */
+hidden byte quiescent  = SPARED /* when no process can move, no call is parked that could proceed */
+hidden byte released   = SPARED /* after a shutdown no call stays parked: not an assertion, but an invalid end state to Spin */
 
 /*
- * Broken variants, to see that the properties find what they are there for. One
- * is chosen with BROKEN=name, and stands in the model where its name does.
+ * Broken variants, to see that the properties detect what they should. One is
+ * chosen with BROKEN=name; its code is where its name appears in the model.
  */
 #ifndef BROKEN
 #define BROKEN 0
@@ -113,26 +113,26 @@ hidden byte released   = SPARED /* after a shutdown nobody stays parked: no asse
 #define NEXT_AFTER_SIGNAL    5  /* unlock reads next of a waiter that it has signalled, and that is its caller's again */
 #define SERVES_ONE           6  /* of several calls served in a critical section, one is signalled */
 #define PLAIN_UNLOCK         7  /* take does not signal the calls that it let in */
-#define STORES_ALWAYS        8  /* add looks for no parked Get */
+#define STORES_ALWAYS        8  /* add does not check for a parked Get */
 #define STORES_TOO           9  /* add hands the item over and stores it as well */
 #define WAKES_FOR_A_SLOT     10 /* admit wakes a parked Put for it to try again, and the slot is free till then */
-#define LAST_FIRST           11 /* admit lets in whoever parked last */
+#define LAST_FIRST           11 /* admit lets in the call that parked last */
 #define ADMITS_ONE           12 /* admit lets in one call even if there is room for more */
-#define OVERFILLS            13 /* admit does not look whether there is room for one more */
+#define OVERFILLS            13 /* admit does not check whether there is room for one more */
 #define LOSES_ITS_PLACE      14 /* PutBatch goes to the end of the line when a part of it is in */
-#define RESIZE_ADMITS_NOBODY 15 /* Resize lets nobody in */
+#define RESIZE_ADMITS_NOBODY 15 /* Resize lets no call in */
 #define FORGETS_PUTS         16 /* Shutdown leaves parked Puts where they are */
 #define FORGETS_GETS         17 /* Shutdown leaves parked Gets where they are */
 #define ENDS_JOIN            18 /* Shutdown releases Join */
-#define DRAINED_LOST         19 /* Shutdown does not return what it takes out */
-#define DRAINED_UNFINISHED   20 /* Shutdown leaves the items that it takes out unfinished */
+#define DRAINED_LOST         19 /* Shutdown does not return the items that it removes */
+#define DRAINED_UNFINISHED   20 /* Shutdown leaves the items that it removes unfinished */
 #define DRAINS_BELOW_ZERO    21 /* Shutdown takes items off the count that were marked done before */
-#define DONE_BELOW_ZERO      22 /* TaskDone looks for no unfinished item */
-#define NOBODY_JOINED        23 /* parked Joins stay when the count comes to zero */
+#define DONE_BELOW_ZERO      22 /* TaskDone does not check for an unfinished item */
+#define NOBODY_JOINED        23 /* parked Joins stay when the count reaches zero */
 #define LOOKS_AGAIN          24 /* Join parks again if there are unfinished items when it runs */
 #define EVICTION_JOINS       25 /* ForcePut takes the old item off the count before the new one is on it */
 #define EVICTED_UNFINISHED   26 /* ForcePut leaves the evicted item unfinished */
-#define PARKS_UNSEEN         27 /* a call that has asked for Done parks without looking again */
+#define PARKS_UNSEEN         27 /* a call that has asked for Done parks without checking again */
 #define LINGER_RESTARTED     28 /* Add restarts the timer for each item */
 #define LINGER_NOT_STARTED   29 /* Add starts no timer */
 #define LINGER_NOT_ARMED     30 /* Arm starts no timer for the items that the turn has taken itself */
@@ -143,19 +143,19 @@ hidden byte released   = SPARED /* after a shutdown nobody stays parked: no asse
 #define SHUTDOWN_BATCH_LOST  35 /* a turn that a shutdown ends yields nothing */
 #define TRICKLE_SPLIT        36 /* a loop that is given an item goes to the end of the line */
 #define TRICKLE_ROTATED      37 /* the giver looks for a loop that has no item yet */
-#define BATCH_OVERFILLED     38 /* handOver does not look how many items a batch has room for */
-#define FULL_BATCH_WAITS     39 /* a batch that is complete waits on */
-#define TAKES_ONCE           40 /* a turn does not take what its freed slots let in */
+#define BATCH_OVERFILLED     38 /* handOver does not check how many items a batch has room for */
+#define FULL_BATCH_WAITS     39 /* a batch that is complete keeps waiting */
+#define TAKES_ONCE           40 /* a turn does not take the items that its freed slots let in */
 #define MARKS_ONE            41 /* a turn marks one item of the last batch done */
 #define SIGNAL_NOT_SENT      42 /* addUnlock does not signal Ready */
 #define SIGNAL_NOT_REPEATED  43 /* takeUnlock does not signal Ready */
 #define SIGNAL_TOO_EARLY     44 /* takeUnlock signals Ready before it lets blocked Puts in */
 #define SIGNAL_NOT_RESIZED   45 /* Resize lets blocked Puts in and does not signal Ready */
 #define SIGNAL_NOT_COLLECTED 46 /* a turn leaves items and does not signal Ready */
-#define SIGNAL_NOT_PENDING   47 /* the first call of Ready does not look for items */
-#define SIGNAL_AFTER_CLOSE   48 /* signal does not look whether the channel is closed */
+#define SIGNAL_NOT_PENDING   47 /* the first call of Ready does not check for items */
+#define SIGNAL_AFTER_CLOSE   48 /* signal does not check whether the channel is closed */
 #define NEVER_CLOSED         49 /* Shutdown does not close Ready's channel */
-#define SIGNAL_UNMOVED       50 /* Resize signals Ready even if it lets nobody in */
+#define SIGNAL_UNMOVED       50 /* Resize signals Ready even if it lets no call in */
 #define ZERO_MISSED          51 /* Join does not notice a zero that came and went as it asked for Done */
 #define REQUEUE_BOUNDED      52 /* Requeue refuses an item when the queue is full */
 #define REQUEUE_UNCOUNTED    53 /* a requeued item does not count as unfinished */
@@ -169,7 +169,7 @@ hidden byte released   = SPARED /* after a shutdown nobody stays parked: no asse
 #define NONE    0
 #define WHITE   1
 #define RED     2
-#define ABSENT  0 /* nobody puts it, or its Put failed */
+#define ABSENT  0 /* no call puts it, or its Put failed */
 #define OFFERED 1 /* a call has it to put */
 #define IN      2 /* it went in */
 #define OUT     3 /* a call returned it */
@@ -294,7 +294,7 @@ inline isNext(calls, who) {
 	fi
 }
 
-/* The call who waits no longer. */
+/* The call who is no longer blocked. */
 inline gone(calls, who) {
 	if
 	:: calls ?? [eval(who)] -> calls ?? eval(who)
@@ -419,7 +419,7 @@ inline Unlock() {
 #define parked (mine == 0 && (e == PARKED || e == SERVED))
 
 /* The second half of Lot.Unlock, of one waiter. Mu is not held any more. That next is
- * read in the same step leaves nothing out, as nobody else touches a waiter
+ * read in the same step leaves nothing out, because no other call touches a waiter
  * between being served and being signalled: one_signal. */
 inline wake() {
 #if broken(NEXT_AFTER_SIGNAL)
@@ -863,7 +863,7 @@ inline TaskDone() {
 	held--;
 	if
 	:: unfinished > 0 -> finish(1)
-	:: else -> early-- /* ErrTaskDone: somebody else has marked it done */
+	:: else -> early-- /* ErrTaskDone: another call has marked it done */
 	fi
 }
 
@@ -1291,11 +1291,11 @@ inline resting() {
 }
 
 /*
- * Ends it all, at any moment. Either the queue is shut down at once, or no more
- * is put, or gotten, or neither, and the queue is shut down when nobody can move.
- * The shutdown is of either kind, and a second one is immediate. Contexts end no
- * more before it is asked who is left, so that whoever is parked must be released
- * by others.
+ * Ends the run, at any moment. Either the queue is shut down at once, or no more
+ * items are put, or received, or both, and the queue is shut down when no process
+ * can move. The shutdown is of either kind, and a second one is immediate. No
+ * context ends from then on until the parked calls are counted, so they must be
+ * released by other calls.
  */
 proctype closer() {
 	byte mine;

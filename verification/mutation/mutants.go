@@ -20,7 +20,7 @@ type mutant struct {
 	place   string // the function
 	from    string // the code as it is
 	to      string // the code instead; "" if it is deleted
-	ordinal int    // among those that are the same in all else, from 1 on
+	ordinal int    // among those that are otherwise the same, from 1
 }
 
 // String returns what the mutant is known by, on whatever line it stands.
