@@ -27,8 +27,8 @@
 // cut off at any time (sending on a closed channel panics), when items have
 // priorities or new items should replace old ones, when the program must know
 // that all work has been completed and not just received, when the capacity
-// must change at run time, or when sends and receives have a context anyway,
-// since a Queue then costs less than a select.
+// must change at run time, or when sends and receives have a context anyway: a
+// Queue then costs less than a select, unless its capacity is only one item.
 //
 // # Blocking and errors
 //
