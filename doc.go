@@ -12,7 +12,8 @@
 //   - Completion: [Queue.TaskDone] marks an item done, and [Queue.Join] blocks
 //     until every item is done. A worker that ranges over [Queue.Tasks] does
 //     not call TaskDone.
-//   - Batches: [Queue.Batches] collects items up to a size or an age.
+//   - Batches: [Queue.Batches] collects items until a batch has a given size or
+//     its first item a given age.
 //   - Shutdown: [Queue.Shutdown] stops the producers. It lets consumers drain
 //     the queue, or returns the items still queued. A Put after Shutdown, or a
 //     Get once the queue is empty, returns [ErrShutdown]; neither panics.
@@ -138,11 +139,11 @@
 // sixteen of them take 16 MiB, so queue pointers to items of that size.
 //
 // An unbounded FIFO or LIFO queue grows without copying its backlog; the array
-// of a priority queue grows as a slice does, and adding or taking an item takes
-// O(log n) comparisons. An unbounded queue releases the memory of a burst as it
-// drains. A bounded queue keeps the memory that its capacity needs, for at most
-// 65,536 items, so filling it again does not allocate; call [Queue.Resize] to
-// release it. All other operations are O(1) per item.
+// of a priority queue grows as a slice does. Adding or taking an item takes
+// O(1) time, or O(log n) comparisons in a priority queue. An unbounded queue
+// releases the memory of a burst as it drains. A bounded queue keeps the memory
+// that its capacity needs, for at most 65,536 items, so filling it again does
+// not allocate; call [Queue.Resize] to release it.
 //
 // # Tests
 //
