@@ -357,7 +357,7 @@ func (t *tally) report(out io.Writer, total int) error {
 			broken++
 		}
 	}
-	fmt.Fprintf(out, "put %d items: processed %d, of them %d more than once; lost %d; outside of their trace %d\n", put, processed, repeated, lost, broken)
+	fmt.Fprintf(out, "put %d items: processed %d, %d of them more than once; lost %d; outside of their trace %d\n", put, processed, repeated, lost, broken)
 	fmt.Fprintf(out, "the longest pause between two items was %v\n", t.pause.Round(time.Millisecond))
 	switch {
 	case lost > 0:

@@ -54,7 +54,7 @@ func TestTallySeesItemsThatAreLostOrUnknown(t *testing.T) {
 	a.processed("0 1 x")
 	var out bytes.Buffer
 	require.NoError(t, a.report(&out, 1))
-	require.Contains(t, out.String(), "put 1 items: processed 1, of them 1 more than once; lost 0")
+	require.Contains(t, out.String(), "put 1 items: processed 1, 1 of them more than once; lost 0")
 	require.Error(t, a.report(io.Discard, 2), "one was not put")
 	a.put("0 2 x")
 	require.ErrorContains(t, a.report(io.Discard, 2), "1 items were lost")
