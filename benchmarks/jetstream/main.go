@@ -1,9 +1,9 @@
-// Jetstream measures what package natsqueue costs: items a second through its
-// calls, beside the best loops that the client of NATS allows with the same
-// guarantees, and beside a local queue; on one server and with three replicas. It
+// Jetstream measures the cost of package natsqueue: items per second through its
+// calls, compared with the best loops over NATS' own client with the same
+// guarantees, and with a local queue; on one server and with three replicas. It
 // then measures a full queue with many blocked producers, and how many messages
 // handles exchange with the server while they are blocked. The servers run in the
-// same process, are reached over TCP and store in files.
+// same process, are reached over TCP and store files on disk.
 //
 //	go run ./benchmarks/jetstream
 //

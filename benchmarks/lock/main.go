@@ -1,7 +1,7 @@
-// Lock compares the backoff with which the queue's mutex is locked under
-// contention with simpler ways, and prints a Markdown table. It builds itself
-// once for each way, with internal/park/mutex.go changed, and runs the programs
-// in alternating rounds.
+// Lock compares the backoff that the queue's mutex uses under contention with
+// simpler alternatives, and prints a Markdown table. It builds itself once for each
+// alternative, with internal/park/mutex.go changed, and runs the programs in
+// alternating rounds.
 //
 //	go run ./benchmarks/lock                       # about four minutes
 //	go run ./benchmarks/lock -rounds 3 -time 50ms  # less precisely

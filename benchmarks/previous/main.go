@@ -1,6 +1,6 @@
-// Previous compares the queue with the queue of an earlier commit, in one
-// process and in alternating rounds: it prints the table of benchmarks with that
-// commit's queue as the only peer.
+// Previous compares the queue with that of an earlier commit, in one process and in
+// alternating rounds: it prints the table of benchmarks with that commit's queue as
+// the only peer.
 //
 //	go run ./benchmarks/previous                                    # the last tag
 //	go run ./benchmarks/previous -commit HEAD~3 -run '^pipeline/'   # some cells

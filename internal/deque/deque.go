@@ -1,6 +1,6 @@
 // Package deque is a double-ended queue that grows without copying.
 //
-// The items stand in a doubly linked list of chunks:
+// The items are in a doubly linked list of chunks:
 //
 //	front                                  back
 //	[. . . a b c] <-> [d e f g h i] <-> [j k . . . .]
@@ -8,7 +8,7 @@
 //
 // A ring that doubles would be as fast for most pushes, but the one push that
 // finds it full copies the whole backlog; here it allocates one chunk. Chunks
-// double in size up to about 8 KiB, so that a short queue stays small.
+// double in size up to about 8 KiB, so a short queue stays small.
 package deque
 
 import "unsafe"

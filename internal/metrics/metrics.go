@@ -1,9 +1,9 @@
-// Package metrics defines what packages promqueue and otelqueue export of a
-// queue, so that both export the same and refuse the same.
+// Package metrics defines the metrics that packages promqueue and otelqueue export,
+// so that both export the same metrics and reject the same names and queues.
 //
-// They are modules of their own, and a program may combine a release of theirs
-// with any later one of this module. So the identifiers below are kept
-// compatible as if the package were public.
+// They are separate modules, and a program may combine a release of them with any
+// later release of this module. So the identifiers below are kept compatible as if
+// the package were public.
 package metrics
 
 import (

@@ -5,8 +5,8 @@
 // A call that cannot proceed joins a [Line] under the mutex and waits for its
 // [Waiter]'s channel. A call that can complete it does so under the mutex: it
 // moves the items, takes the waiter out of its line, and signals it after
-// unlocking. So items and slots are handed over; nothing is left for whichever
-// call comes first.
+// unlocking. So items and slots are handed directly to blocked calls; none is left
+// for other calls to take.
 package park
 
 import (

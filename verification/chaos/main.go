@@ -1,17 +1,17 @@
-// Chaos runs a queue of package natsqueue under faults, and accounts for every
-// item: producers and workers are processes of their own, each behind a proxy that
-// cuts its connections in the middle of a write, leaves them half-open, delays
-// them and loses answers; producers, workers and servers are killed, and leaders
-// step down. It does so on one server, with a queue of three priorities, and on a
-// cluster of three at the same time.
+// Chaos runs a queue of package natsqueue under faults and accounts for every
+// item. Each producer and worker is a process behind a proxy that cuts its
+// connections in the middle of a write, leaves them half-open, delays them and
+// drops answers. Producers, workers and servers are killed, and leaders step down.
+// It runs on one server, with a queue of three priorities, and on a cluster of
+// three servers at the same time.
 //
 //	go run ./verification/chaos -duration 1m
 //
-// It ends with status 0 if no item was lost, invented or stored twice, if the
+// It exits with status 0 if no item was lost, invented or stored twice, if the
 // queue never held more than its capacity, and if no Join returned while an item
-// was unfinished; otherwise with 1. Faults are injected until the duration is
-// over, each kind at least once; the producers and workers then need some seconds
-// to finish. The seed repeats the faults, not their timing.
+// was unfinished; otherwise with 1. Faults are injected for the given duration,
+// each kind at least once; the producers and workers then need some seconds to
+// finish. The seed repeats the faults, but not their timing.
 package main
 
 import (
@@ -51,8 +51,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	var o options
 	flags := flag.NewFlagSet("chaos", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.DurationVar(&o.duration, "duration", 5*time.Second, "how long to inject faults; each kind comes at least once, however short it is")
-	flags.Uint64Var(&o.seed, "seed", uint64(rand.Uint32()), "which faults, and in which order")
+	flags.DurationVar(&o.duration, "duration", 5*time.Second, "how long to inject faults; each kind is injected at least once")
+	flags.Uint64Var(&o.seed, "seed", uint64(rand.Uint32()), "seed of the choice and order of faults")
 	flags.BoolVar(&o.verbose, "v", false, "print each fault")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0

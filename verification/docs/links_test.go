@@ -1,9 +1,9 @@
 // Package docs checks the Markdown documents of the repository: that their links
-// lead somewhere, that their samples compile and that their commands name
-// packages that exist.
+// resolve, that their samples compile and that their commands name packages that
+// exist.
 //
-// go test sees no changes outside of a test's own module, and may show the result
-// that a test had before them: run these with -count=1.
+// Run these tests with -count=1: go test does not notice changes outside a test's
+// own module, and may print a cached result.
 package docs
 
 import (

@@ -1,19 +1,18 @@
-// Command faults shows that the queues' tests notice the faults for which other
-// queues are known. It builds each fault of a table into the code, runs the test
-// of its class, and expects it to fail.
+// Command faults shows that the tests detect faults that other queues are known to
+// have had. It builds each fault of a table into the code, runs the fault's test,
+// and expects it to fail.
 //
 //	go run ./verification/faults          # all
 //	go run ./verification/faults -short   # the first of each class
-//	go run ./verification/faults -run 17  # those of class 17
+//	go run ./verification/faults -run 17  # one class
 //	go run ./verification/faults -match 'Goexit|nil' # those whose description matches
 //
-// A fault stands in the table as a function of the code, what to look for in it,
-// and what to put in its place. Code is found by its syntax, whatever its
-// comments and its layout.
+// The table describes a fault by a function, the code to look for in it, and its
+// replacement. Code is matched by syntax, regardless of comments and formatting.
 //
-// A test that hangs has noticed the fault too, whether its own watchdog or the
-// limit on its time ends it. The program ends with status 1 if a test passes in
-// spite of the fault, or if the code that the table changes is not there.
+// A test that hangs has detected the fault too, whether its own watchdog or the
+// time limit ends it. The program exits with status 1 if a test passes in spite of
+// the fault, or if the code to replace is not found.
 package main
 
 import (

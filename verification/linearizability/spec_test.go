@@ -1,27 +1,26 @@
 // Package linearizability checks concurrent histories of a queue against a
 // specification with Porcupine. The specification says what the queue does if
-// one call runs at a time; the tests record what several clients see.
+// calls run one at a time; the tests record what several clients observe.
 //
-// A history is linearizable if its calls can be put into one order that the
-// queue could have gone through alone, and in which no call that had returned
-// comes after one that had not begun. So the specification says of each call in
-// which states it may return what it returned, and which state it leaves.
+// A history is linearizable if its calls can be put into one sequential order that
+// the queue could have executed, and in which no call that had returned comes
+// after one that had not started. So the specification says for each call in which
+// states it may return what it returned, and which state it leaves.
 //
-// Blocked calls need no states of their own: a blocked Get takes effect when it
-// is given its item, in a state in which there is one. What goes beyond single
-// points:
+// Blocked calls need no states of their own: a blocked Get takes effect when it is
+// handed its item, in a state in which there is one. These rules go further:
 //
 //   - A call with a context takes effect as a whole or not at all. If it returns
 //     the context's error, it did nothing, and fits everywhere; but the context
 //     must be one that could have ended, and if it had ended before the call, no
-//     other answer is right.
-//   - A PutBatch is one step for each item, because a batch that blocks goes in
-//     in parts. The steps of one critical section belong together: while there
-//     is room and items are left, nothing comes between them but a blocked Get,
-//     GetBatch or loop that takes all that came so far. No other call but
-//     ForcePut and Requeue inserts items between its own. A TryPutBatch is the
-//     same, and one critical section, its refusal included.
-//   - A batch that is handed straight to a GetBatch is never queued, and so may be
+//     other result is allowed.
+//   - A PutBatch is one step for each item, because a batch that blocks is added
+//     in parts. The steps of one critical section belong together: while there is
+//     room and items are left, nothing comes between them except a blocked Get,
+//     GetBatch or loop that takes every item so far. No other call except ForcePut
+//     and Requeue inserts items between its own. The same holds for a TryPutBatch,
+//     which is a single critical section, including the part that it rejects.
+//   - A batch that is handed directly to a GetBatch is never queued, and so may be
 //     larger than the capacity.
 //   - A turn of Batches is a step that marks the last batch done, one for each
 //     item that it takes, and one that ends it early. From its first item until it
@@ -31,10 +30,10 @@
 //     context, a shutdown, or a tick of the clock, which advances only when the
 //     recorder says so; when the clock has advanced and the system is quiescent, no
 //     turn may still hold items.
-//   - Of Ready's channel the state knows whether it must hold a signal: items are
-//     queued, and no signal was received since one last came to be queued or left.
-//     Then a receive must find one. A receive may find one in other states too,
-//     once there was something to signal.
+//   - The state includes whether Ready's channel must hold a signal: items are
+//     queued, and no signal was received since one was last queued or left. Then a
+//     receive must succeed. It may also succeed in other states, once there was
+//     something to signal.
 //   - That no call stays blocked that could proceed is not a matter of order. The
 //     recorder waits until the system is quiescent and records which calls are
 //     still blocked; such a record is a step that needs a state in which the call

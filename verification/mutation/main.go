@@ -3,20 +3,20 @@
 // reports those on which no test fails.
 //
 //	go run ./verification/mutation                  # all, some minutes
-//	go run ./verification/mutation -sample 200      # some, chosen at random
-//	go run ./verification/mutation -match '^join.go' # those of a file
+//	go run ./verification/mutation -sample 200      # a random sample
+//	go run ./verification/mutation -match '^join.go' # those of one file
 //
-// A condition is negated, or a part of it left out; a bound is shifted, an
-// operator exchanged, a statement deleted, a value that is returned zeroed, a
-// number made one larger or smaller. equivalent.txt lists mutants that do what
-// the original does, or differ in nothing that is promised, each with the
+// A mutant negates a condition or leaves out a part of it, shifts a bound,
+// exchanges an operator, deletes a statement, zeroes a returned value, or makes a
+// number one larger or smaller. equivalent.txt lists mutants that behave like the
+// original, or differ only in ways that no documentation excludes, each with the
 // reason; they are not run.
 //
-// All mutants of a package are compiled into one test program, which runs as the
-// one that an environment variable names: compiling each by itself would take
-// far longer than running the tests on it.
+// All mutants of a package are compiled into one test program, and an environment
+// variable selects one of them: compiling each separately would take far longer
+// than running the tests on it.
 //
-// The program ends with status 1 if fewer than 95 % of the mutants are killed.
+// The program exits with status 1 if fewer than 95 % of the mutants are killed.
 package main
 
 import (
@@ -56,13 +56,13 @@ type options struct {
 
 func main() {
 	var o options
-	flag.IntVar(&o.sample, "sample", 0, "run this `number` of mutants, chosen at random; 0 is all")
-	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "what -sample chooses by")
+	flag.IntVar(&o.sample, "sample", 0, "run a random sample of this `number` of mutants; 0 runs all")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of the random sample")
 	match := flag.String("match", "", "run only mutants whose description matches this `regexp`")
 	flag.BoolVar(&o.list, "list", false, "list the mutants and run none")
-	flag.BoolVar(&o.equivalents, "equivalents", false, "run those that are listed as equivalent, and no others")
-	flag.BoolVar(&o.verbose, "v", false, "say of each mutant what became of it, and after how long")
-	flag.IntVar(&o.workers, "workers", 2, "how many mutants are run at a time")
+	flag.BoolVar(&o.equivalents, "equivalents", false, "run only the mutants that are listed as equivalent")
+	flag.BoolVar(&o.verbose, "v", false, "print the result of each mutant, and how long it took")
+	flag.IntVar(&o.workers, "workers", 2, "number of mutants run at a time")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -1,18 +1,17 @@
-// Command release checks, before a version has its tags, that users will be able
-// to fetch it:
+// Command release checks, before a version is tagged, that users will be able to
+// fetch it:
 //
 //	go run ./verification/release                       # the version that go.mod files require
-//	go run ./verification/release -tag natsqueue/v0.1.0 # and that the tag is one of this version
+//	go run ./verification/release -tag natsqueue/v0.1.0 # and that the tag has this version
 //
-// It packs every module of the workspace, as it is on disk, into a module proxy of
-// files. Then, from modules that are empty and outside the workspace, it gets each
-// module that users import, builds and runs a program with it, and runs the
-// module's own tests, which must pass without the rest of the repository. It runs
-// queuevet in the ways that its documentation names.
+// It packs every module of the workspace, as it is on disk, into a file-based
+// module proxy. Then, from empty modules outside the workspace, it fetches each
+// module that users import, builds and runs a program that uses it, and runs the
+// module's own tests, which must pass without the rest of the repository. It also
+// runs queuevet in the ways that its documentation describes.
 //
-// Modules that are not of the workspace come from the module cache, or from
-// GOPROXY if they are not there. The cache itself stays as it is: what was packed
-// goes to a temporary one.
+// Other modules come from the module cache, or from GOPROXY if they are not in it.
+// The cache does not change: the packed modules are unpacked into a temporary one.
 package main
 
 import (

@@ -1,15 +1,16 @@
-// Soak runs the queues under everything at once, for as long as it is told, and
-// accounts for every item: producers, consumers, workers that panic or exit,
-// contexts that end at any time, compare functions that fail, resizes, joins,
-// shutdowns, and a new queue after each of them.
+// Soak subjects the queues to everything at once and accounts for every item:
+// producers, consumers, workers that panic or exit, contexts that end at any time,
+// compare functions that fail, resizes, joins, and shutdowns, with a new queue
+// after each shutdown.
 //
 //	go run ./verification/soak -duration 1m
 //
-// Each second it prints what it has done so far. It ends with status 0 if all
-// went as promised, and with 1 at the first discrepancy: it then prints what was
-// wrong, what each goroutine did last, and the seed with which to try again. The
-// seed repeats what the goroutines do, not how the scheduler interleaves them, so
-// it may take several tries. Interrupted, it ends with the round that it is in.
+// It prints its progress each second. It exits with status 0 if every guarantee
+// held, and with 1 at the first discrepancy: it then prints what was wrong, the
+// last calls of each goroutine, and the seed with which to try again. The seed
+// repeats what the goroutines do, but not how the scheduler interleaves them, so
+// reproducing a failure may take several tries. If interrupted, it finishes the
+// current round first.
 package main
 
 import (
@@ -40,8 +41,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	flags := flag.NewFlagSet("soak", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.DurationVar(&options.duration, "duration", time.Minute, "how long to run")
-	flags.Uint64Var(&options.seed, "seed", uint64(rand.Uint32()), "what the first round does; each further one takes the next seed")
-	flags.DurationVar(&options.round, "round", 200*time.Millisecond, "how long a queue lives before it is shut down and a new one made")
+	flags.Uint64Var(&options.seed, "seed", uint64(rand.Uint32()), "seed of the first round; each further round uses the next one")
+	flags.DurationVar(&options.round, "round", 200*time.Millisecond, "how long a queue is used before it is shut down and replaced by a new one")
 	order := flags.String("order", "all", strings.Join(orders, ", ")+" or all")
 	if err := flags.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return 0
