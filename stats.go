@@ -34,7 +34,7 @@ type Stats struct {
 
 	Dropped  uint64 `json:"dropped"`  // items evicted by ForcePut or drained by Shutdown(true)
 	Drained  uint64 `json:"drained"`  // of Dropped, those that Shutdown(true) returned
-	Rejected uint64 `json:"rejected"` // items that TryPut and TryPutBatch refused with ErrFull
+	Rejected uint64 `json:"rejected"` // items that TryPut and TryPutBatch rejected with ErrFull
 
 	PutBlocked uint64 `json:"put_blocked"` // calls of Put and PutBatch that blocked
 	GetBlocked uint64 `json:"get_blocked"` // calls of Get and GetBatch, and turns of Tasks and Batches, that blocked
