@@ -208,35 +208,54 @@ func TestReadyLoopsAloneTakeEveryItem(t *testing.T) {
 	})
 }
 
-// A zeroContext takes the count of unfinished items to zero, and off it again,
-// while Join looks at it.
-type zeroContext struct {
-	context.Context
-	q *queue.Queue[int]
-}
-
-func (c zeroContext) Done() <-chan struct{} {
-	if c.q.TaskDone() == nil {
-		_ = c.q.TryPut(2)
-	}
-	return c.Context.Done()
-}
-
 func TestJoinSeesAZeroThatComesAsItLooksAtItsContext(t *testing.T) {
+	type closed = <-chan struct{}
+	for asked, watched := range map[string]func(ctx context.Context, asked func()) context.Context{
+		"Done": func(ctx context.Context, asked func()) context.Context {
+			return misbehavingContext{ctx, func() closed { asked(); return ctx.Done() }, ctx.Err}
+		},
+		"Err": func(ctx context.Context, asked func()) context.Context {
+			return misbehavingContext{ctx, ctx.Done, func() error { asked(); return ctx.Err() }}
+		},
+	} {
+		t.Run(asked, func(t *testing.T) {
+			forEachOrder(t, func(t *testing.T, o order) {
+				synctest.Test(t, func(t *testing.T) {
+					q := o.filled(t, 5, 1)
+					ctx, cancel := context.WithCancel(background)
+					defer cancel()
+					returned, err := false, error(nil)
+					go func() {
+						err = q.Join(watched(ctx, func() {
+							if q.TaskDone() == nil {
+								_ = q.TryPut(2)
+							}
+						}))
+						returned = true
+					}()
+					synctest.Wait()
+					require.True(t, returned, "the count was zero after the call")
+					require.NoError(t, err)
+					require.Equal(t, 1, q.Stats().Unfinished)
+					require.Zero(t, q.JoinWaiting())
+				})
+			})
+		})
+	}
+}
+
+func TestJoinOfAnIdleQueueReturnsThoughAnItemIsPutAsItLooksAtItsContext(t *testing.T) {
 	forEachOrder(t, func(t *testing.T, o order) {
 		synctest.Test(t, func(t *testing.T) {
-			q := o.filled(t, 5, 1)
-			ctx, cancel := context.WithCancel(background)
-			defer cancel()
-			returned, err := false, error(nil)
+			q := o.make(5)
+			returned := make(chan error, 1)
 			go func() {
-				err = q.Join(zeroContext{ctx, q})
-				returned = true
+				returned <- q.Join(misbehavingContext{t.Context(), t.Context().Done, func() error { return q.TryPut(1) }})
 			}()
 			synctest.Wait()
-			require.True(t, returned, "the count was zero after the call")
-			require.NoError(t, err)
+			require.Equal(t, 1, q.Stats().Unfinished)
 			require.Zero(t, q.JoinWaiting())
+			require.NoError(t, <-returned)
 		})
 	})
 }

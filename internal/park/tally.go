@@ -34,22 +34,22 @@ func (t *Tally[T]) Finish(lot *Lot[T], n int) {
 // Join blocks until no item is unfinished, or was not at some moment since the
 // call, or until ctx is done.
 func (t *Tally[T]) Join(ctx context.Context, lot *Lot[T]) error {
-	if err := ctx.Err(); err != nil {
+	lot.Lock()
+	zeros, idle := t.zeros, t.Unfinished == 0
+	lot.Mu.Unlock()
+	err := ctx.Err() // like Done, it may call the queue, and take the count through zero
+	if err != nil || idle {
 		return err
 	}
+	done := ctx.Done()
 	lot.Lock()
-	var done <-chan struct{}
-	zeros := t.zeros
-	if t.Unfinished > 0 {
-		done = lot.Done(ctx)
-	}
-	if t.Unfinished == 0 || t.zeros != zeros {
+	if t.zeros != zeros {
 		lot.Mu.Unlock()
 		return nil
 	}
 	w := lot.Park(&t.Joiners)
 	lot.Mu.Unlock()
 	lot.Wait(done, &t.Joiners, w)
-	_, _, err := lot.Collect(ctx, w)
+	_, _, err = lot.Collect(ctx, w)
 	return err
 }

@@ -665,6 +665,11 @@ var classes = []class{
 		{
 			"Join keeps it when nothing is unfinished",
 			"TestJoinReturnsOnceAllIsDone",
+			[]edit{{tallyGo, "Tally.Join", "lot.Mu.Unlock()\nerr := ctx.Err()", "err := ctx.Err()"}},
+		},
+		{
+			"Join keeps it when the last item is marked done while it calls Done",
+			"TestACallSeesWhatChangesAsItAsksForDone",
 			[]edit{{tallyGo, "Tally.Join", "lot.Mu.Unlock()\nreturn nil", "return nil"}},
 		},
 		{
@@ -854,7 +859,7 @@ var classes = []class{
 			"Done panics in a Join that is in the wait queue",
 			"TestAContextThatFailsInDoneEndsItsCallAloneAndChangesNothing",
 			[]edit{
-				{tallyGo, "Tally.Join", "done = lot.Done(ctx)", ""},
+				{tallyGo, "Tally.Join", "done := ctx.Done()", "var done <-chan struct{}"},
 				{tallyGo, "Tally.Join", "lot.Wait(done, &t.Joiners, w)", "done = ctx.Done()\n$old"},
 			},
 		},
@@ -905,12 +910,17 @@ var classes = []class{
 			[]edit{{batchGo, "Queue.batches", "b.inHand > 0", "false"}},
 		},
 		{
-			"Join misses a zero that is reached while it calls Done",
+			"Join misses a zero that is reached while it calls Done or Err",
 			"TestJoinSeesAZeroThatComesAsItLooksAtItsContext",
 			[]edit{
-				{tallyGo, "Tally.Join", "zeros := t.zeros", ""},
-				{tallyGo, "Tally.Join", "t.Unfinished == 0 || t.zeros != zeros", "t.Unfinished == 0"},
+				{tallyGo, "Tally.Join", "zeros, idle := t.zeros, t.Unfinished == 0", "idle := t.Unfinished == 0"},
+				{tallyGo, "Tally.Join", "t.zeros != zeros", "t.Unfinished == 0"},
 			},
+		},
+		{
+			"Join reads the count after it has called Err",
+			"TestJoinSeesAZeroThatComesAsItLooksAtItsContext",
+			[]edit{{tallyGo, "Tally.Join", "err := ctx.Err()", "$old\nlot.Lock()\nzeros, idle = t.zeros, t.Unfinished == 0\nlot.Mu.Unlock()"}},
 		},
 	}},
 	{"printing a queue reads it without the lock, or shows its items", []fault{

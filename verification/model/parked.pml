@@ -156,7 +156,7 @@ hidden byte released   = SPARED /* after a shutdown no call stays parked: not an
 #define SIGNAL_AFTER_CLOSE   48 /* signal does not check whether the channel is closed */
 #define NEVER_CLOSED         49 /* Shutdown does not close Ready's channel */
 #define SIGNAL_UNMOVED       50 /* Resize signals Ready even if it lets no call in */
-#define ZERO_MISSED          51 /* Join does not notice a zero that came and went as it asked for Done */
+#define ZERO_MISSED          51 /* Join does not notice a zero that came and went as it asked its context */
 #define REQUEUE_BOUNDED      52 /* Requeue refuses an item when the queue is full */
 #define REQUEUE_UNCOUNTED    53 /* a requeued item does not count as unfinished */
 #define REQUEUE_MARKS_DONE   54 /* Requeue marks the item in hand done before it adds the new one */
