@@ -242,8 +242,8 @@ func (q *Queue[T]) turn(ctx context.Context, b *batches[T]) bool {
 	q.lot.Unlock()
 	b.ending = q.lot.WaitBatch(b.done, &q.getters, w)
 	if len(b.batch.Items) == 0 {
-		// Shut down; or GODEBUG=asynctimerchan=1 left a fire of the turn before
-		// in the timer's channel, and this turn goes on.
+		// Shut down, or the context is done; or GODEBUG=asynctimerchan=1 left a fire
+		// of the turn before in the timer's channel, and this turn goes on.
 		return q.turn(ctx, b)
 	}
 	return true

@@ -259,3 +259,14 @@ func TestJoinOfAnIdleQueueReturnsThoughAnItemIsPutAsItLooksAtItsContext(t *testi
 		})
 	})
 }
+
+func TestJoinWhoseContextIsDoneReturnsItsErrorThoughAllIsDoneBeforeItBlocks(t *testing.T) {
+	forEachOrder(t, func(t *testing.T, o order) {
+		q := o.filled(t, 5, 1)
+		require.Equal(t, context.Canceled, q.Join(misbehavingContext{
+			background,
+			func() <-chan struct{} { _ = q.TaskDone(); return nil },
+			func() error { return context.Canceled },
+		}))
+	})
+}
