@@ -261,20 +261,12 @@ func (l *Lot[T]) Wait(done <-chan struct{}, line *Line[T], w *Waiter[T]) {
 	if done == nil {
 		<-w.ready // apart, so that this much of Wait is inlined: the processor mispredicts each return of a goroutine that it has just switched to
 	} else {
-		l.waitDone(done, line, w)
+		l.WaitOr(done, line, w, nil)
 	}
 }
 
-func (l *Lot[T]) waitDone(done <-chan struct{}, line *Line[T], w *Waiter[T]) {
-	select {
-	case <-w.ready:
-	case <-done:
-		l.leave(line, w, errLeft, nil)
-	}
-}
-
-// WaitOr is [Lot.Wait] for a line that is counted elsewhere too: left is called,
-// with Mu held, if w leaves line because done is closed.
+// WaitOr is [Lot.Wait] for a line that is counted elsewhere too: left, unless it
+// is nil, is called with Mu held if w leaves line because done is closed.
 func (l *Lot[T]) WaitOr(done <-chan struct{}, line *Line[T], w *Waiter[T], left func()) {
 	select {
 	case <-w.ready:

@@ -441,7 +441,7 @@ inline wake() {
 #endif
 }
 
-/* <-w.ready, in Wait, waitDone, WaitBatch and leave */
+/* <-w.ready, in Wait, WaitOr, WaitBatch and leave */
 inline receive(l) {
 	parked && (waiter[w].ready || e == SERVED && (broken(SIGNAL_LEFT) || broken(SIGNAL_NOT_AWAITED))) ->
 	if
@@ -452,7 +452,7 @@ inline receive(l) {
 	e = waiter[w].err
 }
 
-/* A context ends or a timer fires, and waitDone or WaitBatch goes from its select to
+/* A context ends or a timer fires, and WaitOr or WaitBatch goes from its select to
  * leave, which locks Mu. Until it has locked it, it does nothing that another could
  * see. So both are one step; APART makes them two, as they are, and the states
  * many more. */
