@@ -31,8 +31,8 @@ func (t *Tally[T]) Finish(lot *Lot[T], n int) {
 	}
 }
 
-// Join blocks until no item is unfinished, or was not at some moment since the
-// call, or until ctx is done.
+// Join blocks until no item is unfinished or ctx is done. It returns nil as well
+// if none was at some moment since the call.
 func (t *Tally[T]) Join(ctx context.Context, lot *Lot[T]) error {
 	lot.Lock()
 	zeros, idle := t.zeros, t.Unfinished == 0
