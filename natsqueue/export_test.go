@@ -17,6 +17,17 @@ func (q *Queue[T]) Await(ctx context.Context, c Claim) (*Task[T], error) { retur
 // Heard reports whether a blocked Put of the handle ever heard of an acknowledgement.
 func (q *Queue[T]) Heard() bool { return q.ears.ever.Load() }
 
+// Listen and Rest are the beginning and the end of a blocked Put that hears of
+// acknowledgements.
+func (q *Queue[T]) Listen() error { return q.ears.listen() }
+func (q *Queue[T]) Rest()         { q.ears.rest() }
+
+// Deaf reports whether the handle believes that it may not listen.
+func (q *Queue[T]) Deaf() bool {
+	q.ears.limit(0) // finds out
+	return q.ears.deaf.Load()
+}
+
 // CloseLine closes the line of calls that put, as a blocked Put does.
 func (q *Queue[T]) CloseLine() { q.line.refused(q.line.join()) }
 

@@ -29,6 +29,7 @@ type proxy struct {
 	listener net.Listener
 	mu       sync.Mutex
 	conns    map[*proxied]struct{}
+	gate     sync.RWMutex // passed by what the clients are sent
 }
 
 type proxied struct {
@@ -59,13 +60,16 @@ func newProxy(t testing.TB, target string) *proxy {
 			p.mu.Lock()
 			p.conns[c] = struct{}{}
 			p.mu.Unlock()
-			pump := func(from, to net.Conn, drop *atomic.Bool) {
+			pump := func(from, to net.Conn, drop *atomic.Bool, gate sync.Locker) {
 				defer c.close()
 				buffer := make([]byte, 64<<10)
 				for {
 					n, err := from.Read(buffer)
 					if n > 0 && !drop.Load() {
-						if _, err := to.Write(buffer[:n]); err != nil {
+						gate.Lock()
+						_, err := to.Write(buffer[:n])
+						gate.Unlock()
+						if err != nil {
 							return
 						}
 					}
@@ -74,8 +78,8 @@ func newProxy(t testing.TB, target string) *proxy {
 					}
 				}
 			}
-			copies.Go(func() { pump(client, back, &c.mute) })
-			copies.Go(func() { pump(back, client, &c.deaf) })
+			copies.Go(func() { pump(client, back, &c.mute, new(sync.Mutex)) })
+			copies.Go(func() { pump(back, client, &c.deaf, p.gate.RLocker()) })
 		}
 	})
 	t.Cleanup(func() {
@@ -104,6 +108,14 @@ func (p *proxy) deafen(deaf bool) { p.each(func(c *proxied) { c.deaf.Store(deaf)
 
 // silence makes the connections that exist mute.
 func (p *proxy) silence() { p.each(func(c *proxied) { c.mute.Store(true) }) }
+
+// hold keeps back what the clients are sent, until release is called.
+func (p *proxy) hold(t testing.TB) (release func()) {
+	p.gate.Lock()
+	release = sync.OnceFunc(p.gate.Unlock)
+	t.Cleanup(release)
+	return release
+}
 
 // cut closes the connections that exist.
 func (p *proxy) cut() { p.each((*proxied).close) }
@@ -300,15 +312,21 @@ func TestBlockedHandlesCostABoundedNumberOfPublishes(t *testing.T) {
 		}
 		metric := "$JS.EVENT.METRIC.CONSUMER.ACK." + name + ".workers"
 		eventually(t, func() bool { return shared.GlobalAccount().Interest(metric) == handles }, "all are blocked")
+		var wakeUps atomic.Int64
+		_, err := js.Conn().Subscribe(metric, func(*nats.Msg) { wakeUps.Add(1) })
+		require.NoError(t, err)
+		require.NoError(t, js.Conn().Flush())
 		before, begin := counter.publishes.Load(), time.Now()
 		for range items {
 			get(t, q)
 		}
 		polls := 2 * float64(handles) * time.Since(begin).Seconds() // once a second, or a little more often
 		per := (float64(counter.publishes.Load()-before) - polls) / items
+
 		cancel()
 		putters.Wait()
 		require.LessOrEqual(t, per, 8.0, "publishes an item, with %d handles", handles)
+		require.LessOrEqual(t, float64(wakeUps.Load())/items, 4.0, "wake-ups an item, with %d handles", handles)
 	}
 }
 

@@ -195,7 +195,7 @@ func (t *Task[T]) early() time.Duration {
 // them by asking.
 func (q *Queue[T]) patience(quiet bool) time.Duration {
 	for _, subject := range q.advisories {
-		if refused(q.nc, subject) {
+		if refused(q.nc, "Subscription", subject) {
 			q.deaf.Store(true)
 		}
 	}

@@ -227,10 +227,11 @@ func (l *link) concerns(violation error) bool {
 	return slices.Contains(tokens, l.name) || slices.Contains(tokens, l.name+deadSuffix)
 }
 
-// refused reports whether the last error that the server sent refuses subject.
-func refused(nc *nats.Conn, subject string) bool {
+// refused reports whether the last error that the server sent refuses a "Publish" or
+// a "Subscription" to subject.
+func refused(nc *nats.Conn, what, subject string) bool {
 	err := nc.LastError()
-	return err != nil && errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), `"`+subject+`"`)
+	return err != nil && errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), what+` to "`+subject+`"`)
 }
 
 // A mux receives the answers to requests that are sent without waiting for each:

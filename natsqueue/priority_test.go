@@ -693,6 +693,7 @@ func TestAUserNeedsNoPermissionsButThoseOfItsClasses(t *testing.T) {
 		Publish: &server.SubjectPermission{Allow: []string{
 			"natsqueue.jobs.>", "natsqueue.jobs_dead.>", "$JS.ACK.jobs.*.>", "$JS.API.STREAM.*.jobs", "$JS.API.STREAM.*.jobs_dead",
 			"$JS.API.CONSUMER.*.jobs.*", "$JS.API.CONSUMER.CREATE.jobs.*.natsqueue.jobs.*", "$JS.API.CONSUMER.MSG.NEXT.jobs.*",
+			"$JS.EVENT.METRIC.CONSUMER.ACK.jobs.*",
 		}},
 		Subscribe: &server.SubjectPermission{Allow: []string{
 			"_INBOX.>", "$JS.EVENT.METRIC.CONSUMER.ACK.jobs.*",

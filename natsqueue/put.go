@@ -227,18 +227,20 @@ func (q *Queue[T]) put(ctx context.Context, msgs []*nats.Msg, own bool) (n int, 
 			defer q.ears.rest()
 			listens = true // and try at once: an earlier acknowledgement is not heard of
 		case delay > 0:
-			heard, err := q.ears.sleep(ctx, q.link.life, delay)
+			woken, err := q.ears.sleep(ctx, q.link.life, delay)
 			if err != nil {
 				q.line.leave(false)
 				return n, err
 			}
-			if heard && q.replicated() {
+			if woken && q.replicated() {
 				wait = 0 // the consumer's leader tells of it before that of the stream has removed the item
 			}
 		}
+		heard := len(q.ears.heard)
 		stored, err := q.send(ctx, msgs[n:], own, &window)
 		n += stored
 		if !errors.Is(err, queue.ErrFull) {
+			q.ears.use(stored)
 			if !listens && delay == 0 {
 				q.ears.wereNotNeeded()
 			}
@@ -249,6 +251,7 @@ func (q *Queue[T]) put(ctx context.Context, msgs []*nats.Msg, own bool) (n int, 
 			wait, begin = 0, time.Now()
 		}
 		window = 1
+		q.ears.use(max(heard, stored))
 		q.line.refused(p)
 		delay = wait.next(q.ears.limit(time.Since(begin)))
 	}
@@ -325,33 +328,40 @@ func (q *Queue[T]) orShutdown(ctx context.Context, err error) error {
 }
 
 const (
-	slowPoll = time.Second            // between the attempts of a blocked call that hears of acknowledgements
-	restPoll = 4 * time.Second        // and of one that has been blocked for long
-	unheard  = 250 * time.Millisecond // after which a call that may listen and has heard of none polls no more often than that
+	slowPoll  = time.Second            // between the attempts of a blocked call that hears of acknowledgements
+	restPoll  = 4 * time.Second        // and of one that has been blocked for long
+	unheard   = 250 * time.Millisecond // after which a call that may listen and has heard of none polls no more often than that
+	mostHeard = 64                     // wake-ups that a handle keeps, more than come during one attempt
 )
 
-// Ears hear of acknowledgements, for the blocked Puts of one handle.
-// All handles of a queue listen as one queue group, so that each slot that
-// becomes free wakes one of them and not all: with as many publishes as blocked
-// handles for each item, a fleet would bring the queue to a standstill. A wake-up
-// that reaches a handle whose last blocked call gives up at that moment is lost,
-// and a slot that an item leaves otherwise, by being rejected, wakes none; they are
-// found by polling.
+// Ears hear of acknowledgements, for the blocked Puts of one handle. Each is a
+// wake-up: a slot is free. All handles of a queue listen as one queue group, so that
+// a wake-up reaches one of them and not all: with as many publishes as blocked
+// handles for each item, a fleet would bring the queue to a standstill.
+//
+// An item that is stored uses one wake-up; a refusal uses those that came before the
+// attempt. When the last blocked call of a handle returns, the handle leaves the
+// group and publishes the unused wake-ups again for the others, with those that
+// still arrive. So a call that gives up as it is woken wakes the next one, and a
+// wake-up is repeated at most once for each handle that leaves. The slot of a
+// rejected item wakes no call, nor does one whose wake-up the user may not repeat:
+// they are found by polling.
 type ears struct {
 	nc      *nats.Conn
 	subject string
-	heard   chan struct{} // holds one signal
-	ever    atomic.Bool   // one was heard
-	deaf    atomic.Bool   // the user may not listen
+	heard   chan *nats.Msg // wake-ups that no attempt has used
+	ever    atomic.Bool    // one was heard
+	deaf    atomic.Bool    // the user may not listen
 
 	mu     sync.Mutex
 	users  int
 	sub    *nats.Subscription
 	needed bool // the last call that put had to listen
+	mute   bool // the user may not repeat a wake-up
 }
 
 func newEars(nc *nats.Conn, subject string) *ears {
-	return &ears{nc: nc, subject: subject, heard: make(chan struct{}, 1)}
+	return &ears{nc: nc, subject: subject, heard: make(chan *nats.Msg, mostHeard)}
 }
 
 // wereNeeded reports whether the handle's last call had to listen.
@@ -373,9 +383,9 @@ func (e *ears) listen() (err error) {
 	defer e.mu.Unlock()
 	e.needed = true
 	if e.users == 0 {
-		e.sub, err = e.nc.QueueSubscribe(e.subject, "natsqueue", func(*nats.Msg) {
+		e.sub, err = e.nc.QueueSubscribe(e.subject, "natsqueue", func(msg *nats.Msg) {
 			e.ever.Store(true)
-			signal(e.heard)
+			e.hear(msg)
 		})
 		if err != nil {
 			return err
@@ -389,15 +399,58 @@ func (e *ears) listen() (err error) {
 func (e *ears) rest() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.users--; e.users == 0 {
+	if e.users--; e.users > 0 {
+		return
+	}
+	if !e.nc.IsConnected() || e.sub.Drain() != nil { // Drain still hears what is on its way
 		_ = e.sub.Unsubscribe()
+	}
+	for {
+		select {
+		case msg := <-e.heard:
+			e.repeat(msg)
+		default:
+			return
+		}
+	}
+}
+
+// hear keeps a wake-up for the calls that listen, or leaves it to other handles.
+func (e *ears) hear(msg *nats.Msg) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.users == 0 {
+		e.repeat(msg)
+		return
+	}
+	select {
+	case e.heard <- msg:
+	default:
+	}
+}
+
+// repeat publishes a wake-up for the other handles. mu must be held.
+func (e *ears) repeat(msg *nats.Msg) {
+	if e.mute = e.mute || refused(e.nc, "Publish", msg.Subject); !e.mute {
+		_ = e.nc.Publish(msg.Subject, msg.Data)
+	}
+}
+
+// use forgets n wake-ups.
+func (e *ears) use(n int) {
+	for range n {
+		select {
+		case <-e.heard:
+		default:
+			return
+		}
 	}
 }
 
 // limit returns how far apart a call that has been blocked for so long may try.
 // If the user may not listen there is nothing but polling.
 func (e *ears) limit(blocked time.Duration) time.Duration {
-	if refused(e.nc, e.subject) {
+	if refused(e.nc, "Subscription", e.subject) {
 		e.deaf.Store(true)
 	}
 	if e.ever.Load() || blocked > unheard && !e.deaf.Load() {
@@ -406,14 +459,16 @@ func (e *ears) limit(blocked time.Duration) time.Duration {
 	return pollTime
 }
 
-// sleep waits for d, or until an acknowledgement is heard of.
-func (e *ears) sleep(ctx, life context.Context, d time.Duration) (heard bool, err error) {
+// sleep waits for d, or until there is a wake-up. It leaves the wake-up to be used
+// by the attempt that follows.
+func (e *ears) sleep(ctx, life context.Context, d time.Duration) (woken bool, err error) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return false, nil
-	case <-e.heard:
+	case msg := <-e.heard:
+		e.hear(msg)
 		return true, nil
 	case <-ctx.Done():
 		return false, ended(ctx, nil)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/boundq/queue"
 	"github.com/boundq/queue/natsqueue"
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/stretchr/testify/assert"
@@ -170,4 +171,132 @@ func TestATryPutDoesNotOvertakeABlockedPut(t *testing.T) {
 	q.CloseLine() // a call is blocked, and does not know yet that there is room
 	require.ErrorIs(t, q.TryPut(soon(t), 1), queue.ErrFull)
 	require.Zero(t, stats(t, q).Unfinished)
+}
+
+// interrupted is a JetStream under a handle whose calls of Put find the queue full
+// until they hear a wake-up. The first attempt after that ends with the call's
+// context, unless it is the last call that is blocked.
+type interrupted struct {
+	jetstream.JetStream
+	heard   func() bool
+	cancel  context.CancelFunc
+	blocked *atomic.Int32 // calls, of all handles
+}
+
+func (j *interrupted) PublishMsg(ctx context.Context, msg *nats.Msg, opts ...jetstream.PublishOpt) (*jetstream.PubAck, error) {
+	if j.heard == nil || !j.heard() {
+		return nil, errMaxMsgs
+	}
+	if j.blocked.Add(-1) == 0 {
+		return j.JetStream.PublishMsg(ctx, msg, opts...)
+	}
+	j.cancel()
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestAPutThatGivesUpPassesItsWakeUpToTheNextHandle(t *testing.T) {
+	t.Parallel()
+	const handles = 5
+	name := newName(t)
+	q := open(t, name, natsqueue.WithCapacity(1))
+	fill(t, q, 1)
+	metric := "$JS.EVENT.METRIC.CONSUMER.ACK." + name + ".workers"
+	var blocked, cancelled, stored, wakeUps atomic.Int32
+	blocked.Store(handles)
+	var putters sync.WaitGroup
+	for range handles {
+		ctx, cancel := context.WithCancel(soon(t))
+		js := &interrupted{JetStream: connect(t, shared.ClientURL()), cancel: cancel, blocked: &blocked}
+		h, err := natsqueue.Open[int](ctx, js, name)
+		require.NoError(t, err)
+		defer h.Close()
+		js.heard = h.Heard
+		putters.Go(func() {
+			if err := h.Put(ctx, 2); err == nil {
+				stored.Add(1)
+			} else if assert.ErrorIs(t, err, context.Canceled) {
+				cancelled.Add(1)
+			}
+		})
+	}
+	eventually(t, func() bool { return shared.GlobalAccount().Interest(metric) == handles }, "all are blocked")
+	js := connect(t, shared.ClientURL())
+	_, err := js.Conn().Subscribe(metric, func(*nats.Msg) { wakeUps.Add(1) })
+	require.NoError(t, err)
+	require.NoError(t, js.Conn().Flush())
+	get(t, q)
+	putters.Wait()
+	require.Equal(t, int32(1), stored.Load())
+	require.Equal(t, int32(handles-1), cancelled.Load())
+	eventually(t, func() bool { return wakeUps.Load() == handles }, "one for each Put")
+	require.Equal(t, 2, get(t, q))
+}
+
+func TestWakeUpsOnTheirWayToAHandleThatNeedsNoneGoToOthers(t *testing.T) {
+	t.Parallel()
+	const wakeUps = 50
+	name := newName(t)
+	metric := "$JS.EVENT.METRIC.CONSUMER.ACK." + name + ".workers"
+	js, p := connectBehind(t)
+	q, err := natsqueue.Open[int](soon(t), js, name)
+	require.NoError(t, err)
+	defer q.Close()
+	require.NoError(t, q.Listen())
+	require.NoError(t, js.Conn().Flush())
+	other := connect(t, shared.ClientURL()).Conn()
+	wake := func() {
+		for range wakeUps / 2 {
+			require.NoError(t, other.Publish(metric, []byte("{}")))
+		}
+		require.NoError(t, other.Flush())
+	}
+	wake()
+	require.NoError(t, js.Conn().Flush()) // these are in the handle
+	release := p.hold(t)
+	wake()
+	var passed atomic.Int32
+	_, err = other.QueueSubscribe(metric, "natsqueue", func(*nats.Msg) { passed.Add(1) })
+	require.NoError(t, err)
+	require.NoError(t, other.Flush())
+	q.Rest()
+	release()
+	eventually(t, func() bool { return passed.Load() == wakeUps }, "all are passed on")
+}
+
+func TestAUserWhoMayNotRepeatWakeUpsIsToldOnceAndHearsThemStill(t *testing.T) {
+	t.Parallel()
+	const metric = "$JS.EVENT.METRIC.CONSUMER.ACK.jobs.workers"
+	opts := serverOptions(t.TempDir())
+	opts.Users = []*server.User{{Username: "mute", Password: "secret", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Deny: []string{metric}}}}, {Username: "any", Password: "secret"}}
+	s := startServer(opts)
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	var violations atomic.Int32
+	count := nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+		if assert.ErrorIs(t, err, nats.ErrPermissionViolation) {
+			violations.Add(1)
+		}
+	})
+	nc, err := nats.Connect(s.ClientURL(), nats.UserInfo("mute", "secret"), nats.Timeout(time.Minute), count)
+	require.NoError(t, err)
+	defer nc.Close()
+	other, err := nats.Connect(s.ClientURL(), nats.UserInfo("any", "secret"), nats.Timeout(time.Minute))
+	require.NoError(t, err)
+	defer other.Close()
+	js, err := jetstream.New(nc)
+	require.NoError(t, err)
+	q, err := natsqueue.Open[int](soon(t), js, "jobs")
+	require.NoError(t, err)
+	defer q.Close()
+	for range 3 {
+		require.NoError(t, q.Listen())
+		require.NoError(t, nc.Flush())
+		require.NoError(t, other.Publish(metric, []byte("{}")))
+		require.NoError(t, other.Flush())
+		require.NoError(t, nc.Flush())
+		q.Rest()
+		eventually(t, func() bool { return violations.Load() == 1 }, "it is told")
+	}
+	require.True(t, q.Heard())
+	require.False(t, q.Deaf())
 }

@@ -571,7 +571,7 @@ func TestAUserNeedsNoPermissionsButThoseOfItsQueue(t *testing.T) {
 	t.Parallel()
 	may := &server.SubjectPermission{Allow: []string{
 		"natsqueue.jobs.>", "natsqueue.jobs_dead.>", "$JS.ACK.jobs.workers.>", "$JS.API.STREAM.*.jobs", "$JS.API.STREAM.*.jobs_dead",
-		"$JS.API.CONSUMER.*.jobs.workers", "$JS.API.CONSUMER.MSG.NEXT.jobs.workers",
+		"$JS.API.CONSUMER.*.jobs.workers", "$JS.API.CONSUMER.MSG.NEXT.jobs.workers", "$JS.EVENT.METRIC.CONSUMER.ACK.jobs.workers",
 	}}
 	opts := serverOptions(t.TempDir())
 	opts.Users = []*server.User{
