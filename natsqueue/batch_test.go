@@ -1,7 +1,9 @@
 package natsqueue_test
 
 import (
+	"bytes"
 	"context"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -281,6 +283,82 @@ func TestTryGetTakesAnItemOrReturnsErrEmpty(t *testing.T) {
 	require.NoError(t, connect(t, shared.ClientURL()).DeleteStream(soon(t), gone))
 	_, err = deleted.TryGet(soon(t))
 	require.ErrorIs(t, err, jetstream.ErrStreamNotFound)
+}
+
+// goroutinesIn returns how many goroutines are in a function whose name contains
+// part.
+func goroutinesIn(part string) (n int) {
+	buffer := make([]byte, 64<<20)
+	buffer = buffer[:runtime.Stack(buffer, true)]
+	for _, stack := range bytes.Split(buffer, []byte("\n\n")) {
+		if bytes.Contains(stack, []byte(part)) {
+			n++
+		}
+	}
+	return n
+}
+
+// It is not parallel: it counts the goroutines of all handles.
+func TestCancelledTryGetsLeaveOneGoroutineAndNoItem(t *testing.T) {
+	const calls, items = 1000, 10
+	for _, priorities := range []int{1, 2} {
+		name := newName(t)
+		js, p := connectBehind(t)
+		q, err := natsqueue.Open[int](soon(t), js, name, natsqueue.WithPriorities(priorities), natsqueue.WithAckWait(time.Hour), natsqueue.WithAttemptTime(time.Hour))
+		require.NoError(t, err)
+		fill(t, q, items)
+		release := p.hold(t)
+		before := js.Conn().Stats().OutMsgs
+		ctx, cancel := context.WithCancel(background)
+		var callers sync.WaitGroup
+		for range calls {
+			callers.Go(func() {
+				_, err := q.TryGet(ctx)
+				assert.ErrorIs(t, err, context.Canceled)
+			})
+		}
+		eventually(t, func() bool { return js.Conn().Stats().OutMsgs >= before+calls }, "each has asked")
+		cancel()
+		callers.Wait()
+		require.LessOrEqual(t, goroutinesIn("natsqueue.(*receiver)"), 1)
+		release()
+		other := open(t, name)
+		var got []int
+		for range items {
+			got = append(got, get(t, other))
+		}
+		slices.Sort(got)
+		require.Equal(t, upTo(items), got)
+		require.NoError(t, q.Close())
+		eventually(t, func() bool { return goroutinesIn("natsqueue.(*receiver)") == 0 }, "it has ended")
+		require.Zero(t, stats(t, other).Unfinished)
+	}
+}
+
+func TestCloseHandsBackTheItemOfACancelledTryGet(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	js, p := connectBehind(t)
+	q, err := natsqueue.Open[int](soon(t), js, name, natsqueue.WithAckWait(time.Hour), natsqueue.WithAttemptTime(time.Hour))
+	require.NoError(t, err)
+	fill(t, q, 1)
+	release := p.hold(t)
+	before := js.Conn().Stats().OutMsgs
+	ctx, cancel := context.WithCancel(background)
+	var caller sync.WaitGroup
+	caller.Go(func() {
+		_, err := q.TryGet(ctx)
+		assert.ErrorIs(t, err, context.Canceled)
+	})
+	eventually(t, func() bool { return js.Conn().Stats().OutMsgs > before }, "it has asked")
+	cancel()
+	caller.Wait()
+	subscriptions := js.Conn().NumSubscriptions()
+	caller.Go(func() { assert.NoError(t, q.Close()) })
+	eventually(t, func() bool { return js.Conn().NumSubscriptions() < subscriptions-1 }, "it closes")
+	release()
+	caller.Wait()
+	require.Equal(t, 1, get(t, open(t, name)))
 }
 
 // The server must not take the batches of several handles for one.

@@ -194,6 +194,13 @@ func (in *intake) arrive(msg *nats.Msg, counted bool) {
 	in.ask()
 }
 
+// refuse hands a message back.
+func (in *intake) refuse(msg *nats.Msg) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.handBack(msg)
+}
+
 // give gives a message to the call that has been blocked longest, keeps it ready, or
 // hands it back. mu must be held.
 func (in *intake) give(msg *nats.Msg) {

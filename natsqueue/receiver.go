@@ -2,7 +2,9 @@ package natsqueue
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,9 +36,22 @@ type receiver struct {
 	inbox    *nats.Subscription             // where messages come; of the intake's mu
 	end      func(error)                    // ends the receivers of all classes
 
-	mu     sync.Mutex
-	spare  []*nats.Subscription // inboxes for the answers to fetch, which no call uses
-	closed bool
+	mu         sync.Mutex
+	spare      []*nats.Subscription // inboxes for the answers to fetch, which no call uses
+	late       []lateInbox          // inboxes whose calls gave up
+	collecting bool                 // collect runs
+	closed     bool
+}
+
+// A lateInbox is one whose call gave up before the answer came.
+type lateInbox struct {
+	*nats.Subscription
+	until time.Time // then the answer is lost
+}
+
+func (l lateInbox) isAnswered() bool {
+	n, _, _ := l.Pending()
+	return n > 0
 }
 
 // newReceiver returns the receiver of a consumer. It must be opened. With bells its
@@ -75,6 +90,9 @@ func (r *receiver) close() <-chan struct{} {
 		_ = inbox.Unsubscribe()
 	}
 	r.spare, r.closed = nil, true
+	for i := range r.late {
+		r.late[i].until = time.Now().Add(attemptTime)
+	}
 	r.mu.Unlock()
 	r.intake.mu.Lock()
 	inbox := r.inbox
@@ -159,17 +177,7 @@ func (r *receiver) fetch(ctx context.Context, request []byte) (*nats.Msg, error)
 	}
 	msg, err := inbox.NextMsgWithContext(ctx)
 	if err != nil {
-		go func() { // the answer still comes; without an inbox a message would be lost until its ack wait is over
-			msg, err := inbox.NextMsg(pullTime)
-			switch {
-			case err != nil || isStatus(msg):
-			case r.intake.bells:
-				r.link.handBack(msg, 0)
-			default:
-				r.intake.arrive(msg, false)
-			}
-			_ = inbox.Unsubscribe()
-		}()
+		r.abandon(inbox)
 		return nil, err
 	}
 	r.giveBack(inbox) // the request is answered: nothing else comes
@@ -191,22 +199,80 @@ func (r *receiver) fetch(ctx context.Context, request []byte) (*nats.Msg, error)
 	}
 }
 
-// borrow returns an inbox for one answer at a time, that no other call uses.
-func (r *receiver) borrow() (*nats.Subscription, error) {
+// borrow returns an inbox for one answer at a time, that no other call uses. Close
+// waits until it is given back.
+func (r *receiver) borrow() (inbox *nats.Subscription, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n := len(r.spare); n > 0 {
-		inbox := r.spare[n-1]
-		r.spare = r.spare[:n-1]
-		return inbox, nil
+	if r.closed {
+		return nil, ErrClosed
 	}
-	return r.link.nc.SubscribeSync(r.link.nc.NewInbox())
+	if n := len(r.spare); n > 0 {
+		inbox = r.spare[n-1]
+		r.spare = r.spare[:n-1]
+	} else if inbox, err = r.link.nc.SubscribeSync(r.link.nc.NewInbox()); err != nil {
+		return nil, err
+	}
+	r.link.work.Add(1)
+	return inbox, nil
+}
+
+// abandon leaves an inbox whose call gave up to collect.
+func (r *receiver) abandon(inbox *nats.Subscription) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	wait := 2 * r.link.attemptTime
+	if r.closed {
+		wait = attemptTime
+	}
+	r.late = append(r.late, lateInbox{inbox, time.Now().Add(wait)})
+	if !r.collecting {
+		r.collecting = true
+		r.link.work.Go(r.collect)
+	}
+}
+
+// collect takes the answers that come to late inboxes: without an inbox, a message
+// would be lost until its ack wait is over. One goroutine does so for all.
+func (r *receiver) collect() {
+	for {
+		r.mu.Lock()
+		if len(r.late) == 0 {
+			r.collecting = false
+			r.mu.Unlock()
+			return
+		}
+		i := max(slices.IndexFunc(r.late, lateInbox.isAnswered), 0)
+		inbox := r.late[i]
+		r.mu.Unlock()
+		msg, err := inbox.NextMsg(min(pollTime, time.Until(inbox.until)))
+		if errors.Is(err, nats.ErrTimeout) && time.Now().Before(inbox.until) {
+			continue
+		}
+		switch {
+		case err != nil:
+			_ = inbox.Unsubscribe()
+		case isStatus(msg):
+		case r.intake.bells:
+			r.intake.refuse(msg)
+		default:
+			r.intake.arrive(msg, false)
+		}
+		r.mu.Lock()
+		r.late = slices.Delete(r.late, i, i+1) // others are appended behind it
+		r.mu.Unlock()
+		r.giveBack(inbox.Subscription)
+	}
 }
 
 // giveBack lets another call use an inbox.
 func (r *receiver) giveBack(inbox *nats.Subscription) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.link.work.Done()
+	if !inbox.IsValid() {
+		return
+	}
 	if r.closed {
 		_ = inbox.Unsubscribe()
 		return
