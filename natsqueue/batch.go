@@ -15,23 +15,22 @@ import (
 )
 
 const (
-	fastBatch = 256     // messages that are sent to be stored before the server is waited for
-	fastBytes = 4 << 20 // and bytes
-	fastFlow  = "1024"  // more than a batch: no acknowledgement is needed on the way
+	fastBatch = 256     // messages sent before the call waits for the server
+	fastBytes = 4 << 20 // and their bytes
+	fastFlow  = "1024"  // more than a batch: no acknowledgement is needed within one
 )
 
 // PutBatch stores items in order, like [Queue.Put] with each of them, and returns
 // how many it stored: err is nil if and only if n == len(items). Otherwise
-// items[:n] are stored, items[n:] are not, and err is as Put's; where Put's error
-// leaves open whether its item was stored, so does PutBatch's for items[n:].
+// items[:n] are stored, items[n:] are not, and err is one of Put's errors; if that
+// error means that an item may have been stored or not, so may items[n:].
 //
-// If the queue is full, PutBatch blocks until there is room for the rest, keeping
-// its place in front of the calls of this handle that came later. Items of other
-// calls may come between its own. An item that can't be encoded ends the batch
-// before it.
+// If the queue is full, PutBatch blocks until there is room for the rest, ahead of
+// the later calls of this handle. Items of other calls may come between its own. If
+// an item can't be encoded, the batch ends before it.
 //
-// On a server of version 2.14 or later up to 256 items are under way at a time;
-// with earlier ones, or a queue that an earlier one created, one is.
+// On a server of version 2.14 or later, up to 256 items are unconfirmed at a time;
+// on an older server, or in a queue that an older one created, one is.
 func (q *Queue[T]) PutBatch(ctx context.Context, items []T, opts ...PutOption) (n int, err error) {
 	ctx, err = enter(ctx)
 	if err != nil {
@@ -47,9 +46,9 @@ func (q *Queue[T]) PutBatch(ctx context.Context, items []T, opts ...PutOption) (
 	return n, encodeErr
 }
 
-// chunk returns how many of msgs, no more than window, fit into a fast batch. A
-// message that may exceed the server's limit goes alone: it would end a batch of
-// which the beginning was sent.
+// chunk returns how many of msgs, at most window, fit into a fast batch. A message
+// that may exceed the server's limit is sent alone: it would end a batch that was
+// partly sent.
 func chunk(msgs []*nats.Msg, window, limit int) (n int) {
 	for bytes := 0; n < min(len(msgs), window); n++ {
 		size := msgs[n].Size()
@@ -63,8 +62,8 @@ func chunk(msgs []*nats.Msg, window, limit int) (n int) {
 	return n
 }
 
-// publishFast stores messages in order until the server refuses one. It returns
-// fewer than there are and no error if the server takes no such batches.
+// publishFast stores messages in order until the server refuses one. If the server
+// takes no such batches, it returns fewer than len(msgs) and no error.
 func (q *Queue[T]) publishFast(ctx context.Context, msgs []*nats.Msg) (n int, err error) {
 	err = q.link.call(ctx, func(ctx context.Context) error {
 		stored, err := q.tryFast(ctx, msgs[n:])
@@ -81,12 +80,11 @@ func (q *Queue[T]) publishFast(ctx context.Context, msgs []*nats.Msg) (n int, er
 	return n, err
 }
 
-// tryFast sends messages as a batch that the server calls fast, and waits for its
-// end: each message names its batch, its place there and what to do in its reply
-// subject, and one answer tells how many were stored. (It is no atomic batch: that
-// one is refused as a whole if there is not room for all of it.) Those that were
-// stored by an attempt whose answer was lost count as stored: the server knows
-// their IDs.
+// tryFast sends messages as what the server calls a fast batch, and waits for its
+// end. The reply subject of each message names the batch, its place there and the
+// operation, and one answer says how many were stored. (An atomic batch would be
+// refused as a whole if there is not room for all of it.) Messages stored by an
+// attempt whose answer was lost count as stored: the server knows their IDs.
 func (q *Queue[T]) tryFast(ctx context.Context, msgs []*nats.Msg) (n int, err error) {
 	if len(msgs) == 1 {
 		if _, err := q.js.PublishMsg(ctx, msgs[0], jetstream.WithRetryAttempts(0)); err != nil {
@@ -117,7 +115,7 @@ func (q *Queue[T]) tryFast(ctx context.Context, msgs []*nats.Msg) (n int, err er
 			case a.Type == "err":
 				refusal = a.Error
 				return
-			case a.Type != "": // flow control, or a gap: its end follows
+			case a.Type != "": // flow control, or a gap: the end of the batch follows
 				return
 			}
 			e.count = a.Count
@@ -132,12 +130,12 @@ func (q *Queue[T]) tryFast(ctx context.Context, msgs []*nats.Msg) (n int, err er
 		}
 		select {
 		case ends <- e:
-		default: // those that followed the one that was refused
+		default: // an answer to a message behind the refused one
 		}
 	})
 	defer q.replies.forget(token)
-	// The element before the flow is the batch's ID, over all connections. The token is
-	// one of this handle's, and other handles have the same ones.
+	// The element before the flow is the batch's ID, unique over all connections. The
+	// token is unique in this handle only.
 	prefix := q.replies.subject(token) + "." + nuid.Next() + "." + fastFlow + ".fail."
 	for i, msg := range msgs {
 		operation := "1" // append
@@ -150,7 +148,7 @@ func (q *Queue[T]) tryFast(ctx context.Context, msgs []*nats.Msg) (n int, err er
 		out := &nats.Msg{Subject: msg.Subject, Data: msg.Data, Header: msg.Header,
 			Reply: prefix + strconv.Itoa(i+1) + "." + operation + ".$FI"}
 		if err := q.nc.PublishMsg(out); err != nil {
-			return 0, err // what was sent is cut off by the next attempt, which stores it once
+			return 0, err // the next attempt ends this batch, and stores its messages once
 		}
 	}
 	select {
@@ -162,11 +160,11 @@ func (q *Queue[T]) tryFast(ctx context.Context, msgs []*nats.Msg) (n int, err er
 }
 
 // Batches returns a worker's loop that yields up to size items at a time, and
-// marks all of them done when the body finishes with the batch. A turn blocks
-// until there is an item, and then waits for more, but no longer than linger
-// after the first. If the body panics, the whole batch is handed back. The loop
-// ends like that of [Queue.Tasks], with the same keep-alives and bounds. What is
-// in hand is yielded when ctx ends or the queue is shut down.
+// marks all of them done when the body finishes with the batch. Each iteration blocks
+// until there is an item, and then collects more for at most linger. If the body
+// panics, the whole batch is handed back. The loop ends like that of [Queue.Tasks],
+// with the same keep-alives and limits. When ctx ends or the queue is shut down, the
+// items collected so far are yielded.
 //
 // The slice is the body's to keep. Batches panics if size < 1.
 func (q *Queue[T]) Batches(ctx context.Context, size int, linger time.Duration) iter.Seq[[]T] {
@@ -180,7 +178,7 @@ func (q *Queue[T]) Batches(ctx context.Context, size int, linger time.Duration) 
 		}
 		l := q.newLoop(ctx, size)
 		defer l.end()
-		l.fetch(size - 1) // and with the claim a batch
+		l.fetch(size - 1) // a batch, with the item that the call itself asks for
 		for l.turn(size, linger, yield) {
 		}
 	}
@@ -204,7 +202,7 @@ func (l *loop[T]) turn(size int, linger time.Duration, yield func([]T) bool) boo
 			continue
 		}
 		if err != nil {
-			break // the next turn meets it again, if it is not linger's
+			break // unless linger is over, the next turn gets the error again
 		}
 		l.keep(t)
 		batch = append(batch, t)

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	watchTime = 500 * time.Millisecond // how often watch looks for pull requests that were lost
-	retryTime = 2 * time.Second        // when a message is redelivered that could not be rejected
+	watchTime = 500 * time.Millisecond // between two checks for lost pull requests
+	retryTime = 2 * time.Second        // until a message that could not be rejected is redelivered
 )
 
 // Get removes the oldest item of the most urgent class that has one (see
@@ -44,8 +44,8 @@ func (q *Queue[T]) Get(ctx context.Context) (*Task[T], error) {
 	return q.next(ctx, ctx)
 }
 
-// next returns the next item. It waits for one until wait is done; ctx is for what
-// it asks the server meanwhile.
+// next returns the next item. It blocks until there is one or wait is done; ctx is
+// the context of its requests.
 func (q *Queue[T]) next(ctx, wait context.Context) (*Task[T], error) {
 	if len(q.classes) > 1 {
 		return q.nextByClass(ctx, wait, func() {})
@@ -53,9 +53,9 @@ func (q *Queue[T]) next(ctx, wait context.Context) (*Task[T], error) {
 	return q.await(wait, q.claim())
 }
 
-// TryGet is [Queue.Get] without waiting for an item: it returns
-// [queue.ErrEmpty] if the server has none to give out at that moment. It still
-// waits for the server's answer.
+// TryGet is [Queue.Get] without blocking for an item: it returns [queue.ErrEmpty] if
+// the server has none to deliver at that moment. It still waits for the server's
+// answer; an item that comes after ctx has ended is handed back.
 func (q *Queue[T]) TryGet(ctx context.Context) (*Task[T], error) {
 	ctx, err := enter(ctx)
 	if err != nil {
@@ -79,7 +79,7 @@ func (q *Queue[T]) TryGet(ctx context.Context) (*Task[T], error) {
 }
 
 // sweep asks the classes for a message, one after the other, the most urgent first,
-// and returns the first one that there is, or [queue.ErrEmpty]; see [receiver.fetch].
+// and returns the first message, or [queue.ErrEmpty]; see [receiver.fetch].
 func (q *Queue[T]) sweep(ctx context.Context, request []byte) (*nats.Msg, error) {
 	for _, r := range q.classes {
 		msg, err := r.intake.tryClaim()
@@ -107,8 +107,8 @@ func (q *Queue[T]) sweep(ctx context.Context, request []byte) (*nats.Msg, error)
 	return nil, queue.ErrEmpty
 }
 
-// orEmpty asks the server why there is no message, and returns the reason why no
-// more come, or that none has come.
+// orEmpty asks the server why there is no message. It returns the reason why no more
+// will come, or [queue.ErrEmpty].
 func (q *Queue[T]) orEmpty(ctx context.Context) error {
 	if err := q.link.call(ctx, func(context.Context) error { return q.look() }); err != nil {
 		return err
@@ -119,7 +119,7 @@ func (q *Queue[T]) orEmpty(ctx context.Context) error {
 	return queue.ErrEmpty
 }
 
-// claim takes a place among the calls that wait for a message, in every class.
+// claim returns a claim on the next message of any class.
 func (q *Queue[T]) claim() claim {
 	c := make(claim, len(q.classes))
 	isReady := false
@@ -127,16 +127,16 @@ func (q *Queue[T]) claim() claim {
 		isReady = r.intake.enqueue(c) || isReady
 	}
 	if !isReady && q.shutdown.Load() {
-		signal(q.kick) // it may wait for nothing
+		signal(q.kick) // there may be no message to come
 	}
 	return c
 }
 
-// errNotRejected is the error of a message that can be neither decoded nor, for
-// now, rejected. It was handed back.
+// errNotRejected is the error of a message that must be rejected, and could not be
+// for now. It was handed back.
 var errNotRejected = errors.New("natsqueue: reject a message that can't be processed")
 
-// await waits for the item of a claim, in a queue of one class.
+// await blocks until the item of a claim comes, in a queue of one class.
 func (q *Queue[T]) await(ctx context.Context, c claim) (*Task[T], error) {
 	for {
 		msg, err := q.classes[0].intake.await(ctx, c)
@@ -150,9 +150,8 @@ func (q *Queue[T]) await(ctx context.Context, c claim) (*Task[T], error) {
 	}
 }
 
-// task decodes a message. One that can't be decoded, or was delivered too often,
-// is rejected, and one that came too early is handed back: neither is a task, nor
-// an error.
+// task decodes a message. A message that can't be decoded or was delivered too often
+// is rejected, and one that came too early is handed back; then both results are nil.
 func (q *Queue[T]) task(ctx context.Context, msg *nats.Msg) (*Task[T], error) {
 	t := &Task[T]{q: q, msg: msg}
 	err := q.codec.Unmarshal(msg.Data, &t.Item)
@@ -176,7 +175,7 @@ func (q *Queue[T]) task(ctx context.Context, msg *nats.Msg) (*Task[T], error) {
 	return nil, nil
 }
 
-// early returns how long it is until the item may be given to a worker.
+// early returns the time until the item may be given to a worker.
 func (t *Task[T]) early() time.Duration {
 	notBefore := t.msg.Header.Get(notBeforeHeader)
 	if notBefore == "" {
@@ -189,10 +188,9 @@ func (t *Task[T]) early() time.Duration {
 	return time.Until(at)
 }
 
-// patience returns how long a handle that waits for items goes without asking the
-// server: longer if none have come for a while, so that idle handles cost little.
-// The server tells of shutdowns and new leaders; a user who may not hear it finds
-// them by asking.
+// patience returns how long the server keeps a pull request: longer if no items have
+// come for a while, so that idle handles cost little. The server announces shutdowns
+// and new leaders; a user who may not hear them has only the requests.
 func (q *Queue[T]) patience(quiet bool) time.Duration {
 	for _, subject := range q.advisories {
 		if refused(q.nc, "Subscription", subject) {
@@ -236,15 +234,15 @@ func (q *Queue[T]) listen() (err error) {
 	return nil
 }
 
-// end releases all calls that wait for messages, and all that will, because of err.
+// end ends all blocked calls that receive, and all later ones, with err.
 func (q *Queue[T]) end(err error) {
 	for _, r := range q.classes {
 		r.intake.end(err)
 	}
 }
 
-// hangUp ends what listen began. It waits until the server has stopped to send,
-// and the messages that it sent before are on their way back.
+// hangUp ends listen. It waits until the server has stopped sending and the messages
+// that it sent before are being handed back.
 func (q *Queue[T]) hangUp() {
 	q.nc.RemoveStatusListener(q.connected)
 	q.replies.close()
@@ -278,8 +276,8 @@ func (q *Queue[T]) isQuiet() bool {
 	return !slices.ContainsFunc(q.classes, func(r *receiver) bool { return !r.quiet.Load() })
 }
 
-// follow asks again for what was lost with a connection as soon as there is
-// another. It returns when the handle or the connection is closed.
+// follow sends again the requests that were lost with a connection, as soon as there
+// is another. It returns when the handle or the connection is closed.
 func (q *Queue[T]) follow() {
 	for {
 		select {
@@ -299,10 +297,10 @@ func (q *Queue[T]) follow() {
 	}
 }
 
-// watch renews requests that the server has lost, keeps alive what was fetched
-// ahead, and ends the receivers when the queue is shut down and empty. The server
-// tells of shutdowns and new leaders, but may not be heard. watch ends with follow;
-// it waits for answers, and follow does not.
+// watch renews requests that the server has lost, extends the ack wait of items that
+// were fetched ahead, and ends the receivers when the queue is shut down and empty.
+// The server announces shutdowns and new leaders, but the user may lack the right to
+// hear them. watch ends with follow; it waits for answers, and follow does not.
 func (q *Queue[T]) watch(followed <-chan struct{}) {
 	timer := time.NewTimer(watchTime)
 	defer timer.Stop()
@@ -317,14 +315,14 @@ func (q *Queue[T]) watch(followed <-chan struct{}) {
 		case event := <-q.events:
 			for _, r := range q.classes {
 				if r.elected == event.Subject {
-					r.renew() // the one before took the requests with it
+					r.renew() // the requests were lost with the old leader
 				}
 			}
 			look = true
 		case <-q.renewed:
 			look = true
 		case <-q.kick:
-			wait = 0 // and look in a moment, unless another call asks first: then items still come
+			wait = 0 // look a moment later: other calls may still receive items
 		case <-timer.C:
 			for _, r := range q.classes {
 				if r.intake.overdue() {
@@ -373,10 +371,10 @@ func (q *Queue[T]) flush(before error) {
 	}
 }
 
-// look asks the server whether the queue is shut down, and whether it is empty;
-// and, for those whose requests were not answered, whether the consumer is there
-// and what its limits are: that it was deleted is told to those alone that wait at
-// that moment.
+// look asks the server whether the queue is shut down and whether it is empty. For
+// receivers with unanswered requests it also asks whether the consumer exists, and
+// for its limits: the server announces a deletion only to the requests that it holds
+// at that moment.
 func (q *Queue[T]) look(unanswered ...*receiver) error {
 	before := q.nc.LastError()
 	ctx, cancel := q.link.try(q.link.life)
@@ -399,7 +397,7 @@ func (q *Queue[T]) look(unanswered ...*receiver) error {
 			q.end(refusal)
 		} else {
 			q.link.suspect()
-			q.link.suspect() // the request for messages was not answered either
+			q.link.suspect() // the pull request was not answered either
 		}
 	case info != nil && isShutdown(info):
 		q.shutdown.Store(true)

@@ -12,15 +12,13 @@ import (
 
 const answerTime = time.Second // how long an answer may take after the server should have sent it
 
-// An intake decides how many messages a handle asks the server for, and which
-// caller takes the one that comes. It knows nothing of the server but its two
-// functions.
+// An intake decides how many messages a handle asks the server for, and which call
+// receives each of them. It reaches the server only by its functions pull and back.
 //
-// Requests are counted here, and not left to package jetstream, because of what
-// happens when a caller gives up. There the request's inbox is closed, and a
-// message on its way to it is lost until its ack wait is over. Here one inbox
-// takes all messages, for as long as the handle is open, and a message that no
-// caller wants any more is handed back at once.
+// Requests are counted here, and not left to package jetstream, because of the calls
+// that give up. There the request's inbox is closed, and a message on its way to it
+// is lost until its ack wait is over. Here one inbox takes all messages, for as long
+// as the handle is open, and a message without a call is handed back at once.
 //
 // Invariants, while mu is not held:
 //
@@ -35,29 +33,28 @@ type intake struct {
 	mu        sync.Mutex
 	waiting   []claim     // calls that no message has come for, the oldest first
 	ready     []*nats.Msg // messages that were fetched ahead
-	ahead     int         // how many are to be
-	room      int         // how many may be: those that were asked for before ahead became less still come
+	ahead     int         // messages to keep ready
+	room      int         // limit of ready: messages asked for before ahead became smaller still come
 	asked     int         // messages that were asked for and have not come
 	due       time.Time   // when the server should have answered all requests
-	lost      bool        // requests were lost, or could not be sent; renew sends them again
+	lost      bool        // requests were lost or could not be sent; renew sends them again
 	returning int         // messages that are being handed back
 	cause     error       // why no more messages come
-	last      error       // what the server last refused
-	closed    bool        // nothing is started any more
+	last      error       // the server's last refusal
+	closed    bool        // no goroutine is started any more
 
 	work *sync.WaitGroup // goroutines that hand messages back
 
-	// What comes are not messages, but word that there is one. One request for that
-	// is enough, and none is handed back.
+	// The server does not send messages, but announces that there is one. One request
+	// is enough for that, and an announcement is not handed back.
 	bells bool
 }
 
-// A claim is that of one call on the next message. It gets nil if none will come.
-// It has room for a message of each intake in which it is enqueued.
+// A claim is a call's claim on the next message. It receives nil if none will come. It
+// has room for a message of each intake in which it is enqueued.
 type claim chan *nats.Msg
 
-// enqueue gives a claim a ready message or a place among the calls that wait for
-// one.
+// enqueue gives a claim a ready message, or a place among the blocked calls.
 func (in *intake) enqueue(c claim) (isReady bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -76,8 +73,8 @@ func (in *intake) enqueue(c claim) (isReady bool) {
 	return isReady
 }
 
-// await waits for the message of a claim. A message that came in the instant in
-// which ctx ended goes to the next call.
+// await blocks until the message of a claim comes. A message that comes as ctx ends
+// goes to the next call.
 func (in *intake) await(ctx context.Context, c claim) (*nats.Msg, error) {
 	select {
 	case <-ctx.Done():
@@ -91,8 +88,7 @@ func (in *intake) await(ctx context.Context, c claim) (*nats.Msg, error) {
 	}
 }
 
-// withdraw takes a claim out of the calls that wait. If it got a message, that one
-// goes to the next call.
+// withdraw removes a claim. If it has received a message, the next call gets it.
 func (in *intake) withdraw(c claim) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -105,8 +101,8 @@ func (in *intake) withdraw(c claim) {
 	}
 }
 
-// trouble returns what the server last refused, or why it does not answer; nil if
-// it does.
+// trouble returns the server's last refusal, or why it does not answer; nil if it
+// does.
 func (in *intake) trouble() error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -129,7 +125,7 @@ func (in *intake) tryClaim() (*nats.Msg, error) {
 	return msg, nil
 }
 
-// reserve changes by n how many messages may be ready. Messages that exceed it are
+// reserve changes the limit of ready messages by n. Messages beyond the limit are
 // handed back, the oldest first, so that they are redelivered in order.
 func (in *intake) reserve(n int) {
 	in.mu.Lock()
@@ -142,8 +138,8 @@ func (in *intake) reserve(n int) {
 	}
 }
 
-// fetch changes by n how many messages are to be ready. Nothing is handed back if
-// that is less: newer ones would overtake it.
+// fetch changes the number of messages to keep ready by n. If that is fewer, none is
+// handed back: newer ones would overtake it.
 func (in *intake) fetch(n int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -160,10 +156,10 @@ func (in *intake) demand() int {
 	return n
 }
 
-// ask sends a request for what is wanted and was not asked for. While messages
-// come fast, many calls share a request: it is sent when half of what is wanted
-// is still to be asked for. None is sent while a message is being handed back,
-// so that this one comes before newer ones. mu must be held.
+// ask sends a request for the messages that are wanted and were not asked for. While
+// messages come fast, many calls share a request: it is sent when half of the wanted
+// messages are still to be asked for. None is sent while a message is being handed
+// back, so that this one comes before newer ones. mu must be held.
 func (in *intake) ask() {
 	n := in.demand() - in.asked
 	if n <= 0 || n < in.asked || in.returning > 0 || in.lost || in.cause != nil {
@@ -181,8 +177,8 @@ func (in *intake) ask() {
 	in.asked += n
 }
 
-// arrive takes a message that came from the server, in answer to a request that
-// is still counted if counted is true.
+// arrive takes a message from the server. counted says whether it answers a request
+// that is still counted.
 func (in *intake) arrive(msg *nats.Msg, counted bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -235,7 +231,7 @@ func (in *intake) handBack(msgs ...*nats.Msg) {
 	})
 }
 
-// unanswered counts out n messages of a request that ended without them.
+// unanswered discounts n messages of a request that ended without them.
 func (in *intake) unanswered(n int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -253,8 +249,8 @@ func (in *intake) lose(reason error) {
 	}
 }
 
-// renew asks again for all that is wanted. prepare makes sure that messages
-// which were asked for before are not counted any more.
+// renew asks again for all wanted messages. prepare makes sure that messages of the
+// earlier requests are no longer counted.
 func (in *intake) renew(prepare func() error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -294,8 +290,8 @@ func (in *intake) fetchedAhead() []*nats.Msg {
 	return slices.Clone(in.ready)
 }
 
-// end releases all blocked calls, and all later ones, because of err. Messages
-// that are ready are handed back.
+// end ends all blocked calls, and all later ones, with err. Ready messages are handed
+// back.
 func (in *intake) end(err error) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -312,7 +308,7 @@ func (in *intake) end(err error) {
 	}
 }
 
-// close lets messages that still come be handed back without a goroutine.
+// close makes the intake hand back the messages that still come without a goroutine.
 func (in *intake) close() {
 	in.mu.Lock()
 	defer in.mu.Unlock()

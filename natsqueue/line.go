@@ -7,20 +7,19 @@ import (
 	"sync"
 )
 
-// A line is the wait queue of the calls of Put through one handle. While there is
-// room, all of them try to store their items at once. When one finds the queue
-// full, the line closes: one call tries at a time, in the order of arrival, and a
-// call that is refused again keeps its place. When a call stores its item without
-// having been blocked, there is room for more, and one more may try at a time: the
-// line opens as fast as room is found, and a queue that was full once does not go
-// on taking one item a round trip. While several try at a time, a later one may
-// take the slot that an earlier one just missed.
+// A line is the wait queue of the Puts of one handle. While there is room, all of
+// them try to store their items at the same time. When one finds the queue full, the
+// line closes: one call tries at a time, in order of arrival, and a call that is
+// refused again keeps its place. When a call in a closed line stores its item at
+// once, one more may try at a time, so the line opens as fast as calls find room.
+// While several try at a time, a later one may take the slot that an earlier one
+// just missed.
 //
 // The zero value is an open line.
 type line struct {
 	mu      sync.Mutex
-	limit   int      // how many may try at a time; 0 if the line is open
-	trying  int      // how many do
+	limit   int      // of the calls that try at a time; 0 if the line is open
+	trying  int      // calls that try
 	waiting []*place // the blocked Puts, by ticket; none if the line is open
 	tickets uint64
 }
@@ -72,7 +71,7 @@ func (l *line) await(ctx context.Context, closed <-chan struct{}, p *place) erro
 		l.waiting = slices.Delete(l.waiting, i, i+1)
 		l.admit()
 		l.mu.Unlock()
-	} else { // its turn came just now
+	} else { // its turn has just come
 		l.mu.Unlock()
 		l.leave(false)
 	}
@@ -88,8 +87,7 @@ func (l *line) refused(p *place) {
 	l.insert(p)
 }
 
-// leave ends a try that needs no other; roomy says that the item was stored at
-// once.
+// leave ends the last try of a call; roomy says that its item was stored at once.
 func (l *line) leave(roomy bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -108,8 +106,8 @@ func (l *line) insert(p *place) {
 	l.admit()
 }
 
-// admit lets as many try as may, and opens the line when that is all. mu must
-// be held.
+// admit lets calls try, up to the limit, and opens the line if none is blocked then.
+// mu must be held.
 func (l *line) admit() {
 	for len(l.waiting) > 0 && l.trying < l.limit {
 		l.trying++

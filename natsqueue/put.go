@@ -17,7 +17,7 @@ import (
 // A PutOption is an option of one call that puts.
 type PutOption func(*envelope) error
 
-// envelope is what a call that puts adds to its items.
+// envelope holds the properties that a call gives its items.
 type envelope struct {
 	header nats.Header
 	id     string
@@ -41,12 +41,11 @@ func PutHeader(header nats.Header) PutOption {
 	}
 }
 
-// PutDelay keeps an item back: it is not given to a worker before d has passed. It
-// takes a slot all the while, counts as in flight (see [WithMaxInFlight]), and does
-// not hold up the items behind it. The handle that receives it first hands it back
-// for the rest of the time, by its own clock; an item that nothing receives until
-// then is not late. The delay does not count as a delivery. It is ignored if d is
-// zero or less.
+// PutDelay delays an item: it is not given to a worker before d has passed. Until
+// then it takes a slot, counts as in flight (see [WithMaxInFlight]), and does not
+// hold up the items behind it. The handle that receives it first hands it back for
+// the rest of the time, by its own clock. The delay does not count as a delivery. It
+// is ignored if d is zero or less.
 func PutDelay(d time.Duration) PutOption {
 	return func(e *envelope) error {
 		e.delay = d
@@ -56,8 +55,8 @@ func PutDelay(d time.Duration) PutOption {
 
 // PutID sets the message ID of an item. Another item with the same ID is not
 // stored within the duplicate window (see [WithDuplicateWindow]): its put returns
-// [ErrDuplicate], whether the first one is still in the queue or not. Without it,
-// every item has a random ID. [Queue.PutBatch] refuses it.
+// [ErrDuplicate], whether or not the first one is still in the queue. The default is
+// a random ID. [Queue.PutBatch] refuses the option for more than one item.
 func PutID(id string) PutOption {
 	return func(e *envelope) error {
 		e.id = id
@@ -80,17 +79,17 @@ func PutPriority(class int) PutOption {
 
 // Put stores an item at the end of the queue, or of its class, and returns when
 // the server has acknowledged it. If the queue is full, Put blocks until there is
-// room, behind the calls of this handle that are blocked already.
+// room, behind the calls of this handle that are already blocked.
 //
 // Put returns ctx.Err() if ctx is done, [queue.ErrShutdown] if the queue is shut
 // down before the item is stored, [ErrClosed] if the handle is closed,
 // [ErrDuplicate] if the ID of [PutID] was used before, the codec's error, and an
 // error that wraps [nats.ErrMaxPayload] if the message exceeds the server's
-// limit, or [nats.ErrPermissionViolation] if the user may not put. Unless it is
-// the context's, ErrClosed or the connection's, the item was not stored. If ctx
-// ends or the handle or the connection is closed while the server is asked, it
-// may have been stored or not. If the error is the context's and the server could
-// not be reached, it also wraps what the last attempt met.
+// limit, or [nats.ErrPermissionViolation] if the user may not put. If ctx ends, or
+// the handle or the connection is closed, while the server is asked, the item may
+// have been stored or not; after any other error it was not stored. If the error is
+// the context's and the server could not be reached, it also wraps the error of the
+// last attempt.
 func (q *Queue[T]) Put(ctx context.Context, item T, opts ...PutOption) error {
 	ctx, err := enter(ctx)
 	if err != nil {
@@ -104,11 +103,10 @@ func (q *Queue[T]) Put(ctx context.Context, item T, opts ...PutOption) error {
 	return err
 }
 
-// TryPut is [Queue.Put] without waiting for room: it returns [queue.ErrFull] if
-// the queue is full, or if calls that put are blocked in this handle. It still
-// waits for the server's acknowledgement; with replicas ([WithReplicas]), ErrFull
-// takes a second request, since their leader may refuse an item though there is
-// room.
+// TryPut is [Queue.Put] without blocking for room: it returns [queue.ErrFull] if the
+// queue is full, or if Puts of this handle are blocked. It still waits for the
+// server's acknowledgement; with replicas ([WithReplicas]), ErrFull takes a second
+// request, since their leader may refuse an item though there is room.
 func (q *Queue[T]) TryPut(ctx context.Context, item T, opts ...PutOption) error {
 	ctx, err := enter(ctx)
 	if err != nil {
@@ -140,8 +138,8 @@ func (q *Queue[T]) TryPut(ctx context.Context, item T, opts ...PutOption) error 
 func (q *Queue[T]) replicated() bool { return q.stream.CachedInfo().Config.Replicas > 1 }
 
 // isFullFor reports whether the stream has no room for a message. The leader of a
-// replicated stream refuses messages though it has room: it counts one twice from
-// when it has stored it until it has taken it from those that are under way.
+// replicated stream may refuse messages though it has room: for a moment it counts a
+// stored message also as one still to be stored.
 func (q *Queue[T]) isFullFor(ctx context.Context, msg *nats.Msg) (bool, error) {
 	const overhead = 64 // bytes, at most, that the store adds to a message
 	info, err := q.info(ctx)
@@ -158,10 +156,9 @@ func (q *Queue[T]) PutAfter(ctx context.Context, item T, d time.Duration, opts .
 	return q.Put(ctx, item, append(opts[:len(opts):len(opts)], PutDelay(d))...)
 }
 
-// encode returns the messages for items, and whether the caller chose their ID.
-// The ID that each gets is the same over all attempts to store it, so that the
-// server stores it once. An item that was refused because the queue is full is not
-// remembered.
+// encode returns the messages for items, and whether the caller chose their ID. Each
+// keeps its ID over all attempts to store it, so that the server stores it once. The
+// server does not remember the ID of a message that it refused.
 func (q *Queue[T]) encode(items []T, opts []PutOption) (msgs []*nats.Msg, own bool, err error) {
 	e := envelope{header: nats.Header{}}
 	for _, opt := range opts {
@@ -200,20 +197,20 @@ func (q *Queue[T]) encode(items []T, opts []PutOption) (msgs []*nats.Msg, own bo
 	return msgs, own, nil
 }
 
-// put stores messages in order, and returns how many it stored. It is the only
-// way through the line, so that a batch is blocked there like a single item.
+// put stores messages in order, and returns how many it stored. Batches and single
+// items block in the same line.
 //
-// The first call in line tries again after 1 ms, and then after twice as long
-// each time. Once it has been blocked for a while it listens for acknowledgements too,
-// and tries when it hears of one. (A busy queue would tell it of each one, so it
+// The first call in line tries again after 1 ms, and then after twice as long each
+// time. Once it has been blocked for a while it also listens for acknowledgements,
+// and tries when it hears of one. (On a busy queue it would hear of every one, so it
 // does not listen at first, unless the last call of this handle had to.)
 func (q *Queue[T]) put(ctx context.Context, msgs []*nats.Msg, own bool) (n int, err error) {
 	p := q.line.join()
-	var delay time.Duration // before the next attempt
+	var delay time.Duration // until the next attempt
 	var wait backoff
 	window := fastBatch
 	listens := false
-	begin := time.Now() // of being blocked
+	begin := time.Now() // blocked since
 	for {
 		if err := q.line.await(ctx, q.link.life.Done(), p); err != nil {
 			return n, err
@@ -225,7 +222,7 @@ func (q *Queue[T]) put(ctx context.Context, msgs []*nats.Msg, own bool) (n int, 
 				return n, err
 			}
 			defer q.ears.rest()
-			listens = true // and try at once: an earlier acknowledgement is not heard of
+			listens = true // and try at once: earlier acknowledgements were not heard
 		case delay > 0:
 			woken, err := q.ears.sleep(ctx, q.link.life, delay)
 			if err != nil {
@@ -233,7 +230,7 @@ func (q *Queue[T]) put(ctx context.Context, msgs []*nats.Msg, own bool) (n int, 
 				return n, err
 			}
 			if woken && q.replicated() {
-				wait = 0 // the consumer's leader tells of it before that of the stream has removed the item
+				wait = 0 // the consumer's leader may announce it before the stream's has removed the item
 			}
 		}
 		heard := len(q.ears.heard)
@@ -257,9 +254,9 @@ func (q *Queue[T]) put(ctx context.Context, msgs []*nats.Msg, own bool) (n int, 
 	}
 }
 
-// send stores messages in order until the server refuses one, up to window of
-// them at a time. The window grows while all are stored: of those that are under
-// way when one is refused the server refuses the rest one by one.
+// send stores messages in order until the server refuses one, up to window of them
+// at a time. The window grows while all are stored: when the server refuses one, it
+// refuses all behind it that were sent, one by one.
 func (q *Queue[T]) send(ctx context.Context, msgs []*nats.Msg, own bool, window *int) (n int, err error) {
 	for n < len(msgs) {
 		size := 1
@@ -281,8 +278,8 @@ func (q *Queue[T]) send(ctx context.Context, msgs []*nats.Msg, own bool, window 
 	return n, nil
 }
 
-// publish asks the server to store a message, until it says that it did or
-// gives a reason why not.
+// publish asks the server to store a message, until it acknowledges the message or
+// refuses it.
 func (q *Queue[T]) publish(ctx context.Context, msg *nats.Msg, own bool) error {
 	attempts := 0
 	return q.link.call(ctx, func(ctx context.Context) error {
@@ -295,7 +292,7 @@ func (q *Queue[T]) publish(ctx context.Context, msg *nats.Msg, own bool) error {
 	})
 }
 
-// stored returns what it means that the server answered a put with err.
+// stored returns the error of a put that the server answered with err.
 func (q *Queue[T]) stored(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
@@ -313,8 +310,8 @@ func (q *Queue[T]) stored(ctx context.Context, err error) error {
 	return err
 }
 
-// orShutdown returns err, unless its reason is that the queue is being shut down
-// or was deleted.
+// orShutdown returns err, or [queue.ErrShutdown] or the server's error if the queue
+// was shut down or deleted.
 func (q *Queue[T]) orShutdown(ctx context.Context, err error) error {
 	info, infoErr := q.stream.Info(ctx)
 	if infoErr != nil {
@@ -330,7 +327,7 @@ func (q *Queue[T]) orShutdown(ctx context.Context, err error) error {
 const (
 	slowPoll  = time.Second            // between the attempts of a blocked call that hears of acknowledgements
 	restPoll  = 4 * time.Second        // and of one that has been blocked for long
-	unheard   = 250 * time.Millisecond // after which a call that may listen and has heard of none polls no more often than that
+	unheard   = 250 * time.Millisecond // after which a call that may listen polls that slowly, even if it has heard of none
 	mostHeard = 64                     // wake-ups that a handle keeps, more than come during one attempt
 )
 
@@ -350,7 +347,7 @@ type ears struct {
 	nc      *nats.Conn
 	subject string
 	heard   chan *nats.Msg // wake-ups that no attempt has used
-	ever    atomic.Bool    // one was heard
+	ever    atomic.Bool    // a wake-up was heard
 	deaf    atomic.Bool    // the user may not listen
 
 	mu     sync.Mutex
@@ -447,8 +444,8 @@ func (e *ears) use(n int) {
 	}
 }
 
-// limit returns how far apart a call that has been blocked for so long may try.
-// If the user may not listen there is nothing but polling.
+// limit returns the longest time between the attempts of a call that has been
+// blocked for so long. A user who may not listen has only polling.
 func (e *ears) limit(blocked time.Duration) time.Duration {
 	if refused(e.nc, "Subscription", e.subject) {
 		e.deaf.Store(true)

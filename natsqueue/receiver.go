@@ -18,12 +18,12 @@ import (
 
 const (
 	pullTime  = 5 * time.Second  // how long the server keeps a pull request
-	quietTime = 20 * time.Second // and one that follows a request for which no item came; half-open connections are noticed after it
-	pullBytes = 8 << 20          // bytes that one pull request may bring; the server cuts a connection at 64 MiB
+	quietTime = 20 * time.Second // and one that follows a request without an item; a half-open connection is noticed after it
+	pullBytes = 8 << 20          // limit of the bytes for one pull request; the server cuts a connection at 64 MiB
 )
 
-// A receiver receives the items of one class of priority: it is the side of an
-// intake that faces the server. A queue without priorities has one class.
+// A receiver receives the items of one class of priority: it is an intake's
+// connection to the server. A queue without priorities has one class.
 type receiver struct {
 	intake   intake
 	link     *link
@@ -33,7 +33,7 @@ type receiver struct {
 	limits   atomic.Pointer[pullLimits]
 	quiet    atomic.Bool                    // no item came for the last request
 	patience func(quiet bool) time.Duration // how long the server may keep a request
-	inbox    *nats.Subscription             // where messages come; of the intake's mu
+	inbox    *nats.Subscription             // of the messages; guarded by the intake's mu
 	end      func(error)                    // ends the receivers of all classes
 
 	mu         sync.Mutex
@@ -54,8 +54,8 @@ func (l lateInbox) isAnswered() bool {
 	return n > 0
 }
 
-// newReceiver returns the receiver of a consumer. It must be opened. With bells its
-// intake gets no messages, but word of them.
+// newReceiver returns the receiver of a consumer. It must be opened. With bells, the
+// server does not send messages, but announces them.
 func (q *Queue[T]) newReceiver(consumer jetstream.Consumer, bells bool) *receiver {
 	name := q.name + "." + consumer.CachedInfo().Name
 	r := &receiver{
@@ -75,15 +75,14 @@ func (q *Queue[T]) newReceiver(consumer jetstream.Consumer, bells bool) *receive
 	return r
 }
 
-// open subscribes to what comes for the receiver.
+// open subscribes to the receiver's inbox.
 func (r *receiver) open() (err error) {
 	r.inbox, err = r.link.nc.Subscribe(r.link.nc.NewInbox(), r.receive)
 	return err
 }
 
-// close makes the server stop to send. It returns a channel that is closed when
-// the messages that it sent before are on their way back, nil if the connection is
-// closed.
+// close makes the server stop sending. It returns a channel that is closed when the
+// messages that it sent before are being handed back, nil if the connection is closed.
 func (r *receiver) close() <-chan struct{} {
 	r.mu.Lock()
 	for _, inbox := range r.spare {
@@ -105,7 +104,7 @@ func (r *receiver) close() <-chan struct{} {
 	return drained
 }
 
-// pullLimits are those that the consumer's configuration sets to one request.
+// pullLimits are the limits of one request in the consumer's configuration.
 type pullLimits struct {
 	batch   int // 0 is no limit
 	expires time.Duration
@@ -116,8 +115,8 @@ func limitsOf(c jetstream.ConsumerConfig) *pullLimits {
 	return &pullLimits{batch: c.MaxRequestBatch, expires: c.MaxRequestExpires, bytes: c.MaxRequestMaxBytes}
 }
 
-// request returns a pull request for up to n messages that the server keeps for
-// expires, and for how many messages it is.
+// request returns a pull request for up to n messages, which the server keeps for
+// expires, and the number of messages in it.
 func (l *pullLimits) request(n, bytes int, expires time.Duration) (body []byte, batch int) {
 	if l.batch > 0 {
 		n = min(n, l.batch)
@@ -155,17 +154,16 @@ func (r *receiver) pull(n int) (expires time.Duration, err error) {
 	return expires, nil
 }
 
-// What fetch asks for.
+// Requests of fetch.
 var (
 	noWait  = []byte(`{"batch":1,"no_wait":true}`)
 	recheck = []byte(`{"batch":1,"expires":1000000}`) // a millisecond
 )
 
 // fetch asks for one message. If there is none it returns [queue.ErrEmpty]: with
-// noWait at once, and by what the consumer was told, which a message that was just
-// stored may be ahead of; with recheck the consumer looks into the stream, and the
-// answer takes a millisecond. A message that comes when ctx has ended is handed
-// back.
+// noWait at once, though the consumer may not yet know of a message that was just
+// stored; with recheck the consumer looks into the stream, and the answer takes a
+// millisecond. A message that comes after ctx has ended is handed back.
 func (r *receiver) fetch(ctx context.Context, request []byte) (*nats.Msg, error) {
 	inbox, err := r.borrow()
 	if err != nil {
@@ -180,7 +178,7 @@ func (r *receiver) fetch(ctx context.Context, request []byte) (*nats.Msg, error)
 		r.abandon(inbox)
 		return nil, err
 	}
-	r.giveBack(inbox) // the request is answered: nothing else comes
+	r.giveBack(inbox) // there is one answer to a request
 	if !isStatus(msg) {
 		return msg, nil
 	}
@@ -280,12 +278,12 @@ func (r *receiver) giveBack(inbox *nats.Subscription) {
 	r.spare = append(r.spare, inbox)
 }
 
-const consumerDeleted = "consumer deleted" // how the server says so
+const consumerDeleted = "consumer deleted" // the server's text
 
-// isStatus reports whether a message is no item but the end of a pull request.
+// isStatus reports whether a message is the end of a pull request, and not an item.
 func isStatus(msg *nats.Msg) bool { return msg.Header.Get("Status") != "" && len(msg.Data) == 0 }
 
-// receive takes what comes to an inbox: a message, or the end of a request.
+// receive takes a message or the end of a request from an inbox.
 func (r *receiver) receive(msg *nats.Msg) {
 	r.intake.mu.Lock()
 	current := msg.Sub == r.inbox
@@ -317,20 +315,20 @@ func (r *receiver) receive(msg *nats.Msg) {
 		r.intake.unanswered(n)
 		return
 	}
-	// Not the end of one request, but of all: the leader changed, there is no responder, or the request was refused.
+	// This ends all requests: the leader changed, there is no responder, or the request was refused.
 	switch {
 	case strings.EqualFold(text, consumerDeleted):
 		r.end(jetstream.ErrConsumerDeleted)
 	case strings.HasPrefix(text, "Exceeded "):
-		// An operator has changed the configuration: read it again before the next request.
+		// An operator has changed the configuration: it is read again before the next request.
 		r.intake.lose(fmt.Errorf("%w: %s", errPullRefused, text))
 	default:
 		r.intake.lose(nil)
 	}
 }
 
-// renew asks again for all that is wanted, at a new inbox: what still comes to
-// the old one is taken, but no longer counted.
+// renew asks again for all wanted messages, at a new inbox: messages that still come
+// to the old one are taken, but no longer counted.
 func (r *receiver) renew() {
 	r.quiet.Store(false) // a new leader may not take requests yet
 	r.intake.renew(r.newInbox)

@@ -14,17 +14,17 @@ import (
 // field's name in snake case.
 type Stats struct {
 	Len        int `json:"len"`        // queued items
-	Cap        int `json:"cap"`        // most that may be unfinished; 0 is no limit
-	InFlight   int `json:"in_flight"`  // items being processed, or handed back and not given out again
+	Cap        int `json:"cap"`        // capacity, the limit of unfinished items; 0 is unbounded
+	InFlight   int `json:"in_flight"`  // items in progress, or handed back and not yet redelivered
 	Unfinished int `json:"unfinished"` // items put and not yet done
 
 	Put         uint64 `json:"put"`          // items stored
-	Done        uint64 `json:"done"`         // items done, rejected ones and those that Shutdown dropped included; Put - Unfinished
-	Delivered   uint64 `json:"delivered"`    // times that an item was given out
-	Redelivered uint64 `json:"redelivered"`  // of them, again
-	DeadLetters int    `json:"dead_letters"` // rejected items that were not removed
+	Done        uint64 `json:"done"`         // items done, rejected or dropped by Shutdown; Put - Unfinished
+	Delivered   uint64 `json:"delivered"`    // deliveries, including redeliveries
+	Redelivered uint64 `json:"redelivered"`  // redeliveries
+	DeadLetters int    `json:"dead_letters"` // rejected items in the dead-letter stream
 
-	Waiting int           `json:"waiting"` // pull requests of blocked workers at the server; one stands for several loops of a handle; of the class with the most
+	Waiting int           `json:"waiting"` // pull requests of blocked workers at the server, in the class with the most; several loops of a handle share one
 	Oldest  time.Duration `json:"oldest"`  // age of the oldest unfinished item, in nanoseconds; 0 if there is none
 
 	Shutdown bool `json:"shutdown"` // Shutdown was called
@@ -49,13 +49,15 @@ func (s Stats) LogValue() slog.Value {
 	)
 }
 
-// Stats returns the queue's statistics. The server is asked for the stream, for
-// the consumer (of each class of [WithPriorities]) and for the dead letters, one
-// after the other, so under load the snapshot may be slightly inconsistent; Len +
-// InFlight == Unfinished and Put == Done + Unfinished always hold. With several
-// classes Redelivered is too small by the items that were put between the answers,
-// until the next call, and by those that were dropped by Shutdown. It returns ctx.Err() if ctx is done, [ErrClosed]
-// if the handle is closed, and an error if the stream was deleted.
+// Stats returns the queue's statistics. It asks the server for the stream, the
+// consumer of each class (see [WithPriorities]) and the dead letters, one after the
+// other, so under load the snapshot may be slightly inconsistent; Len + InFlight ==
+// Unfinished and Put == Done + Unfinished always hold. With several classes,
+// Redelivered may be too small: by the items put during the call, until the next
+// one, and by the items that Shutdown dropped.
+//
+// Stats returns ctx.Err() if ctx is done, [ErrClosed] if the handle is closed, and an
+// error if the stream was deleted.
 func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
 	ctx, err := enter(ctx)
 	if err != nil {
@@ -96,13 +98,13 @@ func (q *Queue[T]) Stats(ctx context.Context) (Stats, error) {
 	for _, c := range consumers {
 		s.InFlight += c.NumAckPending
 		s.Delivered += c.Delivered.Consumer
-		s.Waiting = max(s.Waiting, c.NumWaiting) // a blocked worker waits at each
+		s.Waiting = max(s.Waiting, c.NumWaiting) // a blocked worker has a request at each
 		queued += c.NumPending
 	}
-	s.InFlight = min(s.InFlight, unfinished) // and not queued for Len: it lags behind what was put
+	s.InFlight = min(s.InFlight, unfinished) // Len is not the consumers' NumPending, which lags behind the puts
 	s.Len = unfinished - s.InFlight
-	first := consumers[0].Delivered.Stream // how many items were delivered: all that were put before the last one
-	if len(consumers) > 1 {                // of several classes, some of those were not
+	first := consumers[0].Delivered.Stream // items that were delivered: all up to the last delivered one
+	if len(consumers) > 1 {                // which does not hold with several classes
 		first = s.Put - min(queued, s.Put)
 	}
 	s.Redelivered = s.Delivered - min(first, s.Delivered)

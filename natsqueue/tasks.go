@@ -12,7 +12,7 @@ import (
 
 const (
 	defaultPrefetch = 16
-	prefetchTime    = 50 * time.Millisecond // an item is fetched ahead only if the body is expected to begin with it so soon
+	prefetchTime    = 50 * time.Millisecond // an item is fetched ahead only if the body is expected to begin it within that time
 	settleTime      = 5 * time.Second       // how long a loop may outlive its context
 )
 
@@ -26,16 +26,17 @@ const (
 // ctx is done, when the handle or the connection is closed, when the stream or
 // its consumer is deleted, or when the server refuses its requests; ctx.Err() and
 // [Queue.Err] tell which. It ends at the latest 5 s after ctx, plus the time that
-// the body takes: that long it tries to mark its items done. An item whose end
-// the server did not confirm is redelivered.
+// the body takes; until then it tries to mark its items done. An item whose
+// acknowledgement the server did not confirm is redelivered.
 //
 // While the body runs, the loop extends the item's ack wait, so a body may take as
 // long as it needs. A loop whose body is quick fetches items ahead, up to the
 // number of [WithPrefetch] (none in a queue with several priorities), and does not
 // wait for the confirmation of each item before it goes on with the next; it
-// confirms all of its own before it returns. If the process crashes, the items fetched ahead and as many that were finished
-// last may be redelivered. Items that were fetched and not begun go to the other
-// loops of this handle, or are handed back when the loop ends.
+// confirms all of its own before it returns. If the process crashes, the items
+// fetched ahead and as many of the last finished ones may be redelivered. Items that
+// were fetched and not begun go to the other loops of this handle, or are handed
+// back when the loop ends.
 //
 // Any number of goroutines may range over one queue; each item goes to one of
 // them.
@@ -67,21 +68,21 @@ func (q *Queue[T]) Tasks(ctx context.Context) iter.Seq[T] {
 	}
 }
 
-// A loop is what a loop over Tasks or Batches remembers between its turns.
+// A loop is the state of a loop over Tasks or Batches.
 type loop[T any] struct {
 	keeper[T]
-	intake      *intake         // that of the queue's one class; nil if it has several, of which nothing is fetched ahead
+	intake      *intake         // of the queue's only class; nil if it has several: then nothing is fetched ahead
 	ctx         context.Context // the caller's
 	settle      context.Context // ends settleTime after ctx
 	stop        func()
 	most        int // items that may be unconfirmed, and fetched ahead
 	ahead       int // items that may be fetched ahead now
 	took        time.Duration
-	group       group[T]          // what the next request for a confirmation covers
+	group       group[T]          // covered by the next request for a confirmation
 	unconfirmed []confirmation[T] // the oldest first
 }
 
-// A group is tasks that one confirmation covers: all were acknowledged over the
+// A group is the tasks that one confirmation covers: all were acknowledged over the
 // same connection, to the same server.
 type group[T any] struct {
 	tasks    []*Task[T]
@@ -89,11 +90,11 @@ type group[T any] struct {
 	conn     uint64 // over which connection they went
 }
 
-// A confirmation is on its way for a group.
+// A confirmation is the pending confirmation of a group.
 type confirmation[T any] struct {
 	group[T]
 	token string
-	came  chan bool // holds whether the consumer answered, or the server that there is none
+	came  chan bool // receives true if the consumer answered, false if the server has no such consumer
 	sent  time.Time
 	epoch context.Context
 }
@@ -129,8 +130,8 @@ func (q *Queue[T]) newLoop(ctx context.Context, most int) *loop[T] {
 	return l
 }
 
-// next waits for the next item. If it does not come at once, the loop meanwhile
-// waits for the confirmations of the last ones.
+// next blocks until there is an item. If there is none yet, the loop first waits for
+// the outstanding confirmations.
 func (l *loop[T]) next() (*Task[T], error) {
 	if l.intake == nil {
 		return l.q.nextByClass(l.ctx, l.ctx, func() { l.confirm(0) })
@@ -162,22 +163,22 @@ func (l *loop[T]) fetch(n int) {
 	}
 }
 
-// pace adapts how many items are fetched ahead to the time that a body took:
-// with quick bodies twice as many each time, with slow ones none, so that no item
-// waits behind a slow body while another process is idle.
+// pace adapts how many items are fetched ahead to the time that a body took: twice
+// as many each time with quick bodies, none with slow ones, so that no item is held
+// behind a slow body while another process is idle.
 func (l *loop[T]) pace(took time.Duration) {
 	l.took = max(took, (7*l.took+took)/8, 1)
 	l.fetch(min(2*l.ahead+1, l.most, int(prefetchTime/l.took)))
 }
 
-// finish marks a task done. The confirmation is waited for later, unless as many
-// are on their way as may be.
+// finish marks a task done. It blocks for confirmations only while too many are
+// outstanding.
 //
-// To answer each acknowledgement costs the server and the client as much as all
-// else that an item needs. So while items come fast, and it is safe, only the last
-// of a group is answered.
+// The answer to an acknowledgement costs the server and the client as much as the
+// rest of an item's work. While items come fast, and if it is safe, only the last
+// acknowledgement of a group is answered.
 func (l *loop[T]) finish(t *Task[T]) {
-	if l.q.link.life.Err() != nil { // nothing listens for confirmations any more
+	if l.q.link.life.Err() != nil { // the handle no longer receives confirmations
 		_ = t.Done(l.settle)
 		return
 	}
@@ -188,7 +189,7 @@ func (l *loop[T]) finish(t *Task[T]) {
 		l.group.conn, l.group.covering = l.q.covering()
 	}
 	l.group.tasks = append(l.group.tasks, t)
-	// Half of what may be unconfirmed: one half is confirmed while the other grows.
+	// Half of the limit: one half is confirmed while the other grows.
 	if l.group.covering && len(l.group.tasks) < l.most/2 && l.intake != nil && l.intake.isReady() {
 		_ = l.q.nc.Publish(t.msg.Reply, ack)
 	} else {
@@ -218,11 +219,11 @@ func (l *loop[T]) expect() confirmation[T] {
 	return c
 }
 
-// confirm waits until at most n tasks are unconfirmed. What is not confirmed in
-// time, or over a connection that is gone, is sent again.
+// confirm blocks until at most n tasks are unconfirmed. An acknowledgement that is
+// not confirmed in time, or whose connection was lost, is sent again.
 func (l *loop[T]) confirm(n int) {
 	if n == 0 && len(l.group.tasks) > 0 {
-		l.request() // the last one is acknowledged a second time, which changes nothing
+		l.request() // acknowledges the last one a second time, which has no effect
 	}
 	unconfirmed := len(l.group.tasks)
 	for _, c := range l.unconfirmed {
@@ -242,7 +243,7 @@ func (l *loop[T]) confirm(n int) {
 	}
 }
 
-// await waits for a confirmation, and reports whether it came for all of its
+// await blocks until a confirmation comes, and reports whether it covers its whole
 // group.
 func (l *loop[T]) await(c confirmation[T]) bool {
 	defer l.q.replies.forget(c.token)
@@ -263,26 +264,26 @@ func (l *loop[T]) await(c confirmation[T]) bool {
 			return false
 		}
 	}
-	if !answered { // the consumer is not up, or gone, and then there is nothing to confirm
+	if !answered { // the consumer is down, or deleted: then there is nothing to confirm
 		_ = l.q.look(l.q.classes[c.tasks[0].Priority()])
 		return l.q.Err() != nil
 	}
-	// An answer over a new connection says nothing of what was sent over the one before.
+	// An answer over a new connection does not cover acknowledgements sent over the old one.
 	return len(c.tasks) == 1 || l.q.nc.Stats().Reconnects == c.conn
 }
 
-// covering reports whether the answer to an acknowledgement confirms those that
-// were sent before it over the same connection, which is the conn-th. The consumer
-// handles acknowledgements in the order in which they come to it, so none but a
-// lost one is passed by a later one. They can be lost between servers, and where
-// the consumer's leader changes, and no answer would tell; so it must be on the
-// server of this connection, and that one in no cluster.
+// covering reports whether the answer to an acknowledgement confirms the earlier
+// ones on the same connection, which is the conn-th. The consumer handles
+// acknowledgements in order of arrival, so a later one overtakes only a lost one.
+// Acknowledgements can be lost between servers and when the consumer's leader
+// changes, without any notice. So the consumer must be on the server of this
+// connection, and that server in no cluster.
 func (q *Queue[T]) covering() (conn uint64, ok bool) {
-	conn = q.nc.Stats().Reconnects // first: if the connection changes now, the answer is found to be of another
+	conn = q.nc.Stats().Reconnects // first: if the connection changes now, the answer counts as another's
 	return conn, q.home != "" && q.home == q.nc.ConnectedServerName() && q.nc.ConnectedClusterName() == ""
 }
 
-// end confirms what is done, and hands back what was not begun.
+// end confirms the finished items, and hands back those that were not begun.
 func (l *loop[T]) end() {
 	if l.intake != nil {
 		l.fetch(0)
@@ -293,19 +294,19 @@ func (l *loop[T]) end() {
 	l.rest()
 }
 
-// A keeper extends the ack wait of tasks at least at each third of it, until their
-// body has ended.
+// A keeper extends the ack wait of tasks at least every third of it, until their
+// body ends.
 type keeper[T any] struct {
 	q     *Queue[T]
 	mu    sync.Mutex
 	tasks []*Task[T]
-	// Runs while there are tasks, and until it fires then. To stop and start it for
-	// each of many quick bodies would cost more than that it fires for nothing.
+	// It runs while there are tasks, and then until it fires. To stop and restart it for
+	// each of many quick bodies would cost more than a firing without tasks.
 	timer *time.Timer
 	armed bool
 }
 
-// keep adds a task to those that are kept alive.
+// keep starts to extend the ack wait of a task.
 func (k *keeper[T]) keep(t *Task[T]) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -343,7 +344,7 @@ func (k *keeper[T]) rest() {
 	}
 }
 
-// release ends keeping tasks alive, and returns them.
+// release stops extending the ack wait of all tasks, and returns them.
 func (k *keeper[T]) release() []*Task[T] {
 	k.mu.Lock()
 	defer k.mu.Unlock()
