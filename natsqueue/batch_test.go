@@ -150,7 +150,7 @@ func TestPutBatchEndsBeforeAnItemThatCantBeStored(t *testing.T) {
 	require.ErrorContains(t, err, "one ID for several items")
 }
 
-func TestBatchesYieldsWhatIsThereAndLingersForMore(t *testing.T) {
+func TestBatchesYieldsQueuedItemsAndLingersForMore(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t))
 	fill(t, q, 25)
@@ -185,7 +185,7 @@ func TestABatchWhoseBodyPanicsIsHandedBack(t *testing.T) {
 	require.Len(t, seen, 5)
 }
 
-func TestALoopHandsBackWhatItFetchedAhead(t *testing.T) {
+func TestALoopHandsBackPrefetchedItems(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name, natsqueue.WithAckWait(time.Hour))
@@ -222,8 +222,8 @@ func TestALoopWithASlowBodyFetchesNothingAhead(t *testing.T) {
 	}
 }
 
-// The items that a loop fetched ahead are kept from others while its body is busy.
-func TestWhatWasFetchedAheadIsKeptAlive(t *testing.T) {
+// Other loops do not get the items that a loop has fetched ahead while its body runs.
+func TestPrefetchedItemsAreKeptAlive(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name, natsqueue.WithAckWait(6*time.Second))
@@ -252,8 +252,7 @@ func TestWhatWasFetchedAheadIsKeptAlive(t *testing.T) {
 	idle.Wait()
 }
 
-// handedBack returns how many deliveries more than items there were, if each item
-// was processed once.
+// handedBack returns the number of deliveries beyond one for each item.
 func handedBack(t *testing.T, q *natsqueue.Queue[int], a, b int) int {
 	require.Equal(t, 30, a+b, "each item is processed once")
 	return int(stats(t, q).Delivered) - 30

@@ -15,10 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// What holds for a local queue and for one on a server alike is tested by the
-// same code on both.
+// Tests that hold for a local queue and for one on a server, run on both.
 
-// A common queue has the calls that both kinds of queue have.
+// A common queue has the methods of both kinds of queue.
 type common interface {
 	Put(ctx context.Context, item int) error
 	TryPut(ctx context.Context, item int) error
@@ -27,7 +26,7 @@ type common interface {
 	Join(ctx context.Context) error
 	Shutdown(ctx context.Context, immediate bool) error
 	figures(t testing.TB) figures
-	putting() int // calls of Put that wait
+	putting() int // blocked calls of Put
 }
 
 type figures struct {
@@ -361,7 +360,7 @@ func TestTasksEndsWhenItsContextDoes(t *testing.T) {
 	})
 }
 
-func TestManyProducersAndWorkersLoseNothingAndDoubleNothing(t *testing.T) {
+func TestManyProducersAndWorkersLoseAndDuplicateNothing(t *testing.T) {
 	const producers, each = 8, 150
 	onBoth(t, 16, func(t *testing.T, q common) {
 		var seen [producers * each]atomic.Int32

@@ -67,7 +67,7 @@ func (c *cluster) shutdown() {
 	_ = os.RemoveAll(c.dir)
 }
 
-// What the server answers when a stream is full.
+// The server's answers when a stream is full.
 var (
 	errMaxMsgs  = &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum messages exceeded"}
 	errMaxBytes = &jetstream.APIError{Code: 503, ErrorCode: 10077, Description: "maximum bytes exceeded"}
@@ -93,9 +93,9 @@ func TestTryPutOfAReplicatedQueueIsRefusedOnlyIfItIsFull(t *testing.T) {
 	}
 }
 
-// The leader of the consumer tells of an acknowledgement before that of the stream
-// has removed the item, so the Put that this wakes may be refused once more. It does
-// not wait for its next poll, which is at least half a second away.
+// The consumer's leader announces an acknowledgement before the stream's leader has
+// removed the item, so the Put that is woken may be refused once more. It then tries
+// again long before its next poll, which is at least half a second away.
 func TestABlockedPutOfAReplicatedQueueEndsSoonAfterAnItemIsDone(t *testing.T) {
 	t.Parallel()
 	name := newName(t)

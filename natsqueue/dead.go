@@ -24,10 +24,10 @@ type DeadLetter[T any] struct {
 	Err      error  // the codec's
 }
 
-// DeadLetters returns a loop over the dead letters, the oldest first, up to the
-// one that is the last when the loop begins. It asks the server for one at a time,
-// and ends with an error if that fails: the context's, or one of the connection or
-// of the server.
+// DeadLetters returns a loop over the dead letters, the oldest first, up to the last
+// one at the time when the loop begins. It asks the server for one at a time, and
+// ends with an error if that fails: the context's, or one of the connection or of
+// the server.
 func (q *Queue[T]) DeadLetters(ctx context.Context) iter.Seq2[DeadLetter[T], error] {
 	return func(yield func(DeadLetter[T], error) bool) {
 		ctx, err := enter(ctx)
@@ -94,15 +94,15 @@ func (q *Queue[T]) letter(ctx context.Context, stream jetstream.Stream, from uin
 }
 
 // Redrive puts dead letters back into the queue, the oldest first, up to limit of
-// them and up to the one that is the last when it is called; limit <= 0 is no
-// limit. It returns how many it put back. Each is put like an item that is new,
-// at the end of the queue, or of its class: Redrive blocks while the queue is full, its deliveries
-// are counted from 1, and its reason is gone. It is removed from the dead letters
-// after it was put. If that fails it is in both, and is not put twice if Redrive
-// is called again within the duplicate window (see [WithDuplicateWindow]).
+// them and up to the last one at the time of the call; limit <= 0 is no limit. It
+// returns how many it put back. Each is put like a new item, at the end of the queue,
+// or of its class: Redrive blocks while the queue is full, deliveries are counted
+// from 1, and the reason is dropped. A dead letter is removed after it was put back.
+// If that fails the item is in both streams, and is not put twice if Redrive is
+// called again within the duplicate window (see [WithDuplicateWindow]).
 //
-// Redrive returns the errors of [Queue.Put], and those that the server has for
-// reading and removing a letter.
+// Redrive returns the errors of [Queue.Put], and the server's for reading and
+// removing a dead letter.
 func (q *Queue[T]) Redrive(ctx context.Context, limit int) (n int, err error) {
 	ctx, err = enter(ctx)
 	if err != nil {

@@ -24,8 +24,8 @@ var (
 	ErrDuplicate = errors.New("natsqueue: an item with this ID was stored before")
 )
 
-// Errors that a request meets before it is sent again. They reach the caller
-// beside the context's error, to say why the call did not end before.
+// Errors after which a request is sent again. The caller gets them together with the
+// context's error, as the reason why the call did not succeed.
 var (
 	errUnanswered  = errors.New("natsqueue: no answer from the server")
 	errReconnect   = errors.New("natsqueue: the connection was replaced before the answer came")
@@ -34,15 +34,15 @@ var (
 	errQueued      = errors.New("natsqueue: there are still queued items")
 )
 
-// Codes of JetStream's errors. Those of nats.go/jetstream cover few of them.
+// Error codes of JetStream; nats.go/jetstream has few of them.
 const (
 	codeClusterNotActive    jetstream.ErrorCode = 10006
 	codeClusterNotAvailable jetstream.ErrorCode = 10008
 	codeClusterNotLeader    jetstream.ErrorCode = 10009
 	codeResourcesExceeded   jetstream.ErrorCode = 10023
-	codePurgeFailed         jetstream.ErrorCode = 10051 // any failure to remove; the description tells
+	codePurgeFailed         jetstream.ErrorCode = 10051 // any failure to remove; only the description tells them apart
 	codeInvalidConfig       jetstream.ErrorCode = 10052
-	codeStoreFailed         jetstream.ErrorCode = 10077 // any failure to store; the description tells
+	codeStoreFailed         jetstream.ErrorCode = 10077 // any failure to store; only the description tells them apart
 	codeSealed              jetstream.ErrorCode = 10109
 	codeStreamOffline       jetstream.ErrorCode = 10118
 	codeConsumerOffline     jetstream.ErrorCode = 10119
@@ -98,8 +98,8 @@ func isFull(err error, bytesBounded bool) bool {
 	return api.Description == "maximum messages exceeded" || bytesBounded && api.Description == "maximum bytes exceeded"
 }
 
-// ended returns the error of a call whose context, or whose handle, has ended.
-// last is what its last attempt met, if it met anything.
+// ended returns the error of a call whose context or handle has ended. last is the
+// error of its last attempt, or nil.
 func ended(ctx context.Context, last error) error {
 	err := ctx.Err()
 	switch {
@@ -122,8 +122,8 @@ type sound struct {
 	done <-chan struct{}
 }
 
-// enter wraps the context of a call, and returns its error if it has ended. It
-// must come before the call takes a place in any line.
+// enter wraps the context of a call, and returns its error if it has ended. A call
+// must not be enqueued anywhere before.
 func enter(ctx context.Context) (context.Context, error) {
 	s := sound{ctx, ctx.Done()}
 	if err := ctx.Err(); err != nil {

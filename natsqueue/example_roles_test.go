@@ -53,7 +53,7 @@ func openMails(ctx context.Context, url, name string) (*natsqueue.Queue[mail], *
 	return q, nc, nil
 }
 
-// A producer puts items. An ID of its own makes it safe to put an item again after
+// A producer puts items. With an ID of its own, an item can safely be put again after
 // a crash, within the duplicate window.
 func Example_producer() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
@@ -84,8 +84,8 @@ func Example_producer() {
 	// order-0 was put before
 }
 
-// A worker processes items, as many at a time as it likes. What fails is tried
-// again later, and what can't succeed becomes a dead letter.
+// A worker processes several items at a time. An item that fails is retried later; one
+// that can't succeed becomes a dead letter.
 func Example_worker() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()

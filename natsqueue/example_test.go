@@ -75,8 +75,8 @@ func Example() {
 	// 4950
 }
 
-// An item that fails is tried again, and given up at the fifth time, at the
-// latest: Deliveries also counts what came for a Get that had given up.
+// An item that fails is retried, and rejected at the fifth delivery at the latest:
+// Deliveries also counts those to a Get whose context had ended.
 func ExampleTask_Retry() {
 	ctx := context.Background()
 	nc, err := nats.Connect(shared.ClientURL())

@@ -24,14 +24,14 @@ func (q *Queue[T]) Rest()         { q.ears.rest() }
 
 // Deaf reports whether the handle believes that it may not listen.
 func (q *Queue[T]) Deaf() bool {
-	q.ears.limit(0) // finds out
+	q.ears.limit(0) // looks at the connection's last error
 	return q.ears.deaf.Load()
 }
 
 // CloseLine closes the line of calls that put, as a blocked Put does.
 func (q *Queue[T]) CloseLine() { q.line.refused(q.line.join()) }
 
-// InLine returns how many calls of Put try or are blocked.
+// InLine returns the number of Puts that try or are blocked.
 func (q *Queue[T]) InLine() int {
 	q.line.mu.Lock()
 	defer q.line.mu.Unlock()

@@ -22,14 +22,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A proxy stands between a client and the server. While it is deaf, the
-// connections that it has keep sending and hear nothing: half-open ones, as they
-// are when a router forgets them. While it is mute, what they send is lost.
+// A proxy stands between a client and the server. A deaf connection sends and receives
+// nothing: it is half-open, as after a router forgot it. What a mute one sends is
+// lost.
 type proxy struct {
 	listener net.Listener
 	mu       sync.Mutex
 	conns    map[*proxied]struct{}
-	gate     sync.RWMutex // passed by what the clients are sent
+	gate     sync.RWMutex // held while data to the clients is kept back
 }
 
 type proxied struct {
@@ -103,13 +103,13 @@ func (p *proxy) each(f func(*proxied)) {
 	}
 }
 
-// deafen makes the connections that exist half-open, or ends that.
+// deafen makes the existing connections half-open, or ends that.
 func (p *proxy) deafen(deaf bool) { p.each(func(c *proxied) { c.deaf.Store(deaf) }) }
 
-// silence makes the connections that exist mute.
+// silence makes the existing connections mute.
 func (p *proxy) silence() { p.each(func(c *proxied) { c.mute.Store(true) }) }
 
-// hold keeps back what the clients are sent, until release is called.
+// hold keeps back the data to the clients, until release is called.
 func (p *proxy) hold(t testing.TB) (release func()) {
 	p.gate.Lock()
 	release = sync.OnceFunc(p.gate.Unlock)
@@ -117,12 +117,12 @@ func (p *proxy) hold(t testing.TB) (release func()) {
 	return release
 }
 
-// cut closes the connections that exist.
+// cut closes the existing connections.
 func (p *proxy) cut() { p.each((*proxied).close) }
 
 func (p *proxy) url() string { return "nats://" + p.listener.Addr().String() }
 
-// connections returns how many have been made.
+// connections returns the number of connections so far.
 func (p *proxy) connections() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -152,8 +152,8 @@ func openBehind(t testing.TB, name string, opts ...natsqueue.Option) (*natsqueue
 	return q, p
 }
 
-// The time until a half-open connection is noticed is that of the attempts which
-// fail on it, and of a ping; nats.go alone would notice after two hours.
+// A half-open connection is noticed after the failed attempts and a ping; nats.go
+// alone would need two hours.
 func TestPutOverAHalfOpenConnectionStoresItsItemOnceAndNoticesWithin30Seconds(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
@@ -168,7 +168,7 @@ func TestPutOverAHalfOpenConnectionStoresItsItemOnceAndNoticesWithin30Seconds(t 
 	require.LessOrEqual(t, time.Duration(counter.publishes.Load()+1)*natsqueue.AttemptTime, 30*time.Second)
 }
 
-func TestGetOverAHalfOpenConnectionReceivesWhatComes(t *testing.T) {
+func TestGetOverAHalfOpenConnectionReceivesLaterItems(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q, p := openBehind(t, name)
@@ -187,9 +187,9 @@ func TestGetOverAHalfOpenConnectionReceivesWhatComes(t *testing.T) {
 	worker.Wait()
 }
 
-// A call whose request went down with the connection sends it again when there is
-// another, and waits neither for an answer nor for anything else that the handle
-// asks: these attempts take an hour.
+// A call whose request was lost with the connection sends it again over the next one.
+// It waits neither for its first answer nor for the handle's other requests: these
+// attempts take an hour.
 func TestPutIsSentAgainOnceWhenTheConnectionIsBack(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
@@ -216,10 +216,10 @@ func TestPutIsSentAgainOnceWhenTheConnectionIsBack(t *testing.T) {
 	require.Equal(t, 1, stats(t, other).Unfinished)
 }
 
-// An answer over the new connection must not confirm what was lost with the one
-// before. Which items share a confirmation is not known here, so each place in a
-// group is tried.
-func TestTasksSendsAcknowledgementsAgainThatWereLostWithTheConnection(t *testing.T) {
+// An answer over the new connection must not confirm acknowledgements that were lost
+// with the old one. The test does not know which items share a confirmation, so it
+// tries each place in a group.
+func TestTasksResendsAcknowledgementsLostWithTheConnection(t *testing.T) {
 	t.Parallel()
 	const most, items = 16, 60
 	for first := 20; first < 20+most; first++ {
@@ -289,8 +289,8 @@ func TestALoopEndsSoonAfterItsContextThoughNothingIsConfirmed(t *testing.T) {
 	}
 }
 
-// Each handle publishes for itself, and a wake-up is for one of them: what an item
-// costs does not grow with the number of blocked handles.
+// A wake-up reaches one handle, so the publishes and wake-ups for an item do not grow
+// with the number of blocked handles.
 func TestBlockedHandlesCostABoundedNumberOfPublishes(t *testing.T) {
 	t.Parallel()
 	const items = 120
@@ -455,7 +455,7 @@ func doneOfNext(t *testing.T, q *natsqueue.Queue[int]) error {
 	return task.Done(background)
 }
 
-func TestErrTellsWhyLoopsEnd(t *testing.T) {
+func TestErrReturnsWhyLoopsEnd(t *testing.T) {
 	t.Parallel()
 	drain := func(q *natsqueue.Queue[int], ctx context.Context) error {
 		for range q.Tasks(ctx) {
@@ -483,7 +483,7 @@ func TestErrTellsWhyLoopsEnd(t *testing.T) {
 	require.NoError(t, q.Close())
 }
 
-func TestTasksTakesNoAnswerOfTheServersForTheConfirmationOfItsConsumer(t *testing.T) {
+func TestTasksDoesNotTakeAServersAnswerForItsConsumersConfirmation(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name)
@@ -497,7 +497,7 @@ func TestTasksTakesNoAnswerOfTheServersForTheConfirmationOfItsConsumer(t *testin
 	require.ErrorIs(t, q.Err(), jetstream.ErrStreamNotFound)
 }
 
-// It does not go on trying to mark the item done.
+// It does not keep trying to mark the item done.
 func TestTasksEndsAtOnceWhenItsBodyDeletesTheQueue(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
@@ -511,7 +511,7 @@ func TestTasksEndsAtOnceWhenItsBodyDeletesTheQueue(t *testing.T) {
 	require.Error(t, q.Err())
 }
 
-func TestABodyThatPanicsIsNotGivenItsItemAgainAtOnce(t *testing.T) {
+func TestAnItemWhoseBodyPanicsIsRedeliveredAfterTheBackoff(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t))
 	fill(t, q, 1)
@@ -530,7 +530,7 @@ func TestABodyThatPanicsIsNotGivenItsItemAgainAtOnce(t *testing.T) {
 	}
 }
 
-func TestOpenWorksForAnAccountThatRequiresABoundInBytes(t *testing.T) {
+func TestOpenWorksForAnAccountThatRequiresMaxBytes(t *testing.T) {
 	t.Parallel()
 	s := startServer(serverOptions(t.TempDir()))
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
@@ -552,7 +552,7 @@ func TestOpenWorksForAnAccountThatRequiresABoundInBytes(t *testing.T) {
 }
 
 // An operator may limit the consumer's requests, before or after Open.
-func TestLimitsOfPullRequestsAreKept(t *testing.T) {
+func TestPullRequestsKeepTheConsumersLimits(t *testing.T) {
 	t.Parallel()
 	limit := func(t *testing.T, name string, change func(*jetstream.ConsumerConfig)) {
 		stream, err := connect(t, shared.ClientURL()).Stream(soon(t), name)
@@ -646,7 +646,7 @@ func TestPullRequestsAreBoundedInBytes(t *testing.T) {
 	callers.Wait()
 }
 
-// oddContext is done, and has no error, or panics when it is asked for it.
+// oddContext is done, and its Err returns nil or panics.
 type oddContext struct {
 	context.Context
 	done   chan struct{}
@@ -666,7 +666,7 @@ func (c oddContext) Err() error {
 	return nil
 }
 
-func TestCallsSurviveContextsThatBreakTheirPromises(t *testing.T) {
+func TestCallsSurviveContextsThatBreakTheirContract(t *testing.T) {
 	t.Parallel()
 	full := open(t, newName(t), natsqueue.WithCapacity(1))
 	fill(t, full, 1)
@@ -698,7 +698,7 @@ func TestCallsSurviveContextsThatBreakTheirPromises(t *testing.T) {
 	require.Equal(t, 3, get(t, empty))
 }
 
-func TestPrintingAQueueOrATaskReadsNoStateByAnyVerb(t *testing.T) {
+func TestPrintingAQueueOrATaskWithAnyVerbReadsNoState(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name)
@@ -706,7 +706,7 @@ func TestPrintingAQueueOrATaskReadsNoStateByAnyVerb(t *testing.T) {
 	task, err := q.Get(soon(t))
 	require.NoError(t, err)
 	var worker sync.WaitGroup
-	worker.Go(func() { // which the race detector sees, if printing reads the fields
+	worker.Go(func() { // the race detector sees it if printing reads the fields
 		assert.NoError(t, q.Put(soon(t), 2))
 		assert.NoError(t, task.Done(soon(t)))
 		assert.NoError(t, q.Close())

@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// A rejection is an error of which trying again is of no use.
+// A rejection is an error that another attempt would not remove.
 type rejection struct{ err error }
 
 func (r rejection) Error() string { return r.err.Error() }
@@ -29,9 +29,8 @@ func Reject(err error) error {
 
 type headerKey struct{}
 
-// HeaderFrom returns the headers of the item that a function of [Queue.Handle]
-// was called for with ctx, nil if ctx is not from there. They must not be
-// changed.
+// HeaderFrom returns the headers of the item, from the ctx that [Queue.Handle] passes
+// to its function; nil for any other. They must not be changed.
 func HeaderFrom(ctx context.Context) nats.Header {
 	header, _ := ctx.Value(headerKey{}).(nats.Header)
 	return header
@@ -41,15 +40,15 @@ func HeaderFrom(ctx context.Context) nats.Header {
 // ended. An item is done if f returns nil. If f returns an error that wraps one of
 // [Reject]'s, or if the item was delivered as often as [WithMaxDeliveries] allows,
 // the item becomes a dead letter with the error's text as the reason. After any
-// other error the item is redelivered, after the delay of [WithBackoff]. A panic
-// of f hands the item back likewise, and is not recovered.
+// other error the item is redelivered, after the delay of [WithBackoff]. If f
+// panics, the item is handed back in the same way; the panic is not recovered.
 //
 // Handle returns nil when the queue is shut down and every item in it is done,
 // ctx.Err() when ctx is done, and the error of [Queue.Err] when the handle can't
 // receive any more. The context of f ends with ctx; [HeaderFrom] returns the
-// item's headers from it. Otherwise each worker is like a loop over
-// [Queue.Tasks]: it extends the ack wait while f runs, and returns at the latest
-// 5 s after f when ctx has ended. Handle returns an error if workers < 1.
+// item's headers from it. Otherwise each worker behaves like a loop over
+// [Queue.Tasks]: it extends the ack wait while f runs, and returns at most 5 s after
+// f when ctx has ended. Handle returns an error if workers < 1.
 func (q *Queue[T]) Handle(ctx context.Context, workers int, f func(ctx context.Context, item T) error) error {
 	if workers < 1 {
 		return fmt.Errorf("natsqueue: Handle: the number of workers is %d and must be positive", workers)
@@ -105,7 +104,7 @@ func (q *Queue[T]) handle(ctx context.Context, f func(ctx context.Context, item 
 	}
 }
 
-// delay returns how long a task whose body failed is kept back.
+// delay returns the time until a task whose body failed is redelivered.
 func (q *Queue[T]) delay(t *Task[T]) time.Duration { return max(q.backoff(t.Deliveries()), 0) }
 
 const (
@@ -113,7 +112,7 @@ const (
 	mostBackoff  = time.Minute
 )
 
-// exponential is the backoff of a queue that is opened without another.
+// exponential is the default of [WithBackoff].
 func exponential(deliveries int) time.Duration {
 	d := firstBackoff
 	for range deliveries - 1 {

@@ -69,7 +69,7 @@ func TestHandleEndsWithItsContextOrTheHandle(t *testing.T) {
 	require.Panics(t, func() { _ = natsqueue.Reject(nil) })
 }
 
-func TestAnItemThatWasDeliveredTooOftenIsADeadLetter(t *testing.T) {
+func TestAnItemThatWasDeliveredTooOftenBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name, natsqueue.WithMaxDeliveries(2))
@@ -109,7 +109,7 @@ func TestHeadersTravelWithTheItem(t *testing.T) {
 	}
 }
 
-func TestAnIDIsStoredOnce(t *testing.T) {
+func TestAnItemIsStoredOnceForEachID(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t))
 	require.NoError(t, q.Put(soon(t), 1, natsqueue.PutID("order-1")))
@@ -121,7 +121,7 @@ func TestAnIDIsStoredOnce(t *testing.T) {
 	require.Equal(t, 1, stats(t, q).Unfinished)
 }
 
-func TestADelayedItemComesAfterItsDelayAndHoldsUpNothing(t *testing.T) {
+func TestADelayedItemComesAfterItsDelayAndDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t))
 	for delay := time.Second; ; delay *= 2 {
@@ -157,7 +157,7 @@ func TestRedrivePutsDeadLettersBack(t *testing.T) {
 	for range 5 {
 		reject()
 	}
-	for round := range 3 { // also of letters that were put back before
+	for round := range 3 { // dead letters that were put back before, too
 		n, err := q.Redrive(soon(t), 2)
 		require.NoError(t, err)
 		require.Equal(t, 2, n, round)

@@ -13,12 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A desk is an intake, and the server that it believes it has.
+// A desk is an intake with a fake server.
 type desk struct {
 	intake
 	work     sync.WaitGroup
 	asked    []int       // the requests
-	returned []*nats.Msg // what was handed back
+	returned []*nats.Msg // messages that were handed back
 	hold     chan struct{}
 	down     bool
 	keeps    time.Duration // how long it keeps a request
@@ -44,7 +44,7 @@ func newDesk() *desk {
 	return d
 }
 
-// claim is that of a call that waits at this intake alone.
+// claim returns the claim of a call at this intake only.
 func (d *desk) claim() (c claim, isReady bool) {
 	c = make(claim, 1)
 	return c, d.enqueue(c)
@@ -109,7 +109,7 @@ func TestAMessageForACallThatGaveUpGoesToTheNextOrBack(t *testing.T) {
 		d.check(t)
 		require.Equal(t, []*nats.Msg{a}, d.returned)
 
-		// It comes in the instant in which the context ends, which select sees at times.
+		// It comes as the context ends: select chooses one of the two.
 		for taken := true; taken; {
 			first, _ = d.claim()
 			second, _ := d.claim()
@@ -269,7 +269,7 @@ func TestAnIntakeOfBellsAsksForOneAndHandsNoneBack(t *testing.T) {
 	})
 }
 
-func TestAClaimInSeveralIntakesGetsAMessageOrTheEndOfEach(t *testing.T) {
+func TestAClaimInSeveralIntakesReceivesAMessageOrTheEndOfEach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		desks := []*desk{newDesk(), newDesk(), newDesk()}
 		c := make(claim, len(desks))

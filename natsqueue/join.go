@@ -13,7 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-const joinPoll = time.Second // most between two looks of a handle's Joins
+const joinPoll = time.Second // longest time between two polls for a handle's Joins
 
 // Join blocks until no item is unfinished: until each item that was put, in any
 // process, was marked done or rejected, or was dropped by Shutdown(true). It polls
@@ -21,7 +21,7 @@ const joinPoll = time.Second // most between two looks of a handle's Joins
 // it can miss a moment at which the queue is empty only briefly.
 //
 // It returns ctx.Err() if ctx is done, [ErrClosed] if the handle is closed, and an
-// error if the stream was deleted or the server refuses to tell. A shutdown does
+// error if the stream was deleted or the server refuses the request. A shutdown does
 // not end it.
 func (q *Queue[T]) Join(ctx context.Context) error {
 	ctx, err := enter(ctx)
@@ -34,8 +34,8 @@ func (q *Queue[T]) Join(ctx context.Context) error {
 	})
 }
 
-// Joiners are the calls of Join of one handle. One of them asks for all: each
-// answer counts for those that had come before it was asked for.
+// Joiners are the calls of Join of one handle. One goroutine polls for all: an answer
+// counts for the calls that came before it was asked for.
 type joiners struct {
 	mu     sync.Mutex
 	calls  []chan error // each takes the result of one call
@@ -43,7 +43,7 @@ type joiners struct {
 	polled bool // a goroutine polls for calls
 }
 
-// join waits until poll says that the queue is empty.
+// join blocks until poll finds the queue empty.
 func (j *joiners) join(ctx context.Context, l *link, poll func() (empty bool, err error)) error {
 	if l.life.Err() != nil {
 		return ErrClosed
@@ -111,8 +111,8 @@ func (j *joiners) poll(life context.Context, poll func() (empty bool, err error)
 	}
 }
 
-// Shutdown ends the queue, for every process: from now on no item is put, and
-// blocked calls of [Queue.Put] return [queue.ErrShutdown].
+// Shutdown closes the queue to new items, for every process: [Queue.Put] returns
+// [queue.ErrShutdown], and so do blocked Puts.
 //
 // Shutdown(ctx, false), the graceful one, leaves the items in the queue: they
 // can still be received, and when the last one is done, [Queue.Get] returns
@@ -122,14 +122,14 @@ func (j *joiners) poll(life context.Context, poll func() (empty bool, err error)
 // returned; receive them first if they are worth saving.
 //
 // Shutdown can be called again, at any time, from any process; a graceful one can be
-// followed by an immediate one. No shutdown can be undone, nor does the server's
-// restart undo it: to start over, delete the streams. An immediate one that
-// fails on its way, with ctx.Err() or an error of the connection, has ended the
-// queue, but may have left items in it; call it again.
+// followed by an immediate one. No shutdown can be undone, and a server's restart
+// does not undo it: to start over, delete the streams. If an immediate one fails
+// with ctx.Err() or an error of the connection, the queue may be closed and still
+// hold items; call it again.
 //
-// The complexity is O(1); of an immediate shutdown after a graceful one it is
-// O(n), where n is the number of queued items, and items that are in progress, or
-// delayed by [Task.Retry], stay unfinished.
+// The complexity is O(1). An immediate shutdown after a graceful one is O(n), where n
+// is the number of queued items, and leaves items unfinished that are in progress or
+// delayed by [Task.Retry].
 func (q *Queue[T]) Shutdown(ctx context.Context, immediate bool) error {
 	ctx, err := enter(ctx)
 	if err != nil {
@@ -147,17 +147,16 @@ func (q *Queue[T]) Shutdown(ctx context.Context, immediate bool) error {
 	return nil
 }
 
-// seal makes the stream refuse messages, for good. Those that are in it can
-// still be consumed.
+// seal makes the stream refuse messages, for good. Those in it can still be consumed.
 func (q *Queue[T]) seal(ctx context.Context) error {
 	return q.update(ctx, func(c *jetstream.StreamConfig) { c.Sealed = true })
 }
 
-// drop takes all messages out of the queue. A sealed stream can't be purged, so
-// this comes before the seal, and the stream must refuse messages in another way
-// first: by their size, which is looked at when a message is stored. (Were the
-// subject moved away, those under way would still come in after the purge.) The
-// mark tells the calls that are refused that their size is not the reason.
+// drop takes all messages out of the queue. A sealed stream can't be purged, so this
+// comes before the seal, and until then the stream refuses messages by their size,
+// which is checked when a message is stored. (If the subject were moved away instead,
+// messages on their way would still be stored after the purge.) The mark in the
+// metadata tells refused calls that the size is not the reason.
 func (q *Queue[T]) drop(ctx context.Context) error {
 	err := q.update(ctx, func(c *jetstream.StreamConfig) {
 		c.MaxMsgSize = 1
@@ -190,15 +189,15 @@ func (q *Queue[T]) acknowledgeAll(ctx context.Context) error {
 }
 
 // acknowledge takes the queued messages of a class out of a sealed queue. It asks for
-// them at an inbox that is drained at the end: what is still on its way there
-// when an attempt ends is acknowledged too, and the next attempt goes on.
+// them at an inbox that is drained at the end: messages that are still on their way
+// when an attempt ends are acknowledged too, and the next attempt goes on.
 func (q *Queue[T]) acknowledge(ctx context.Context, r *receiver) error {
 	batch := 256
 	if limit := r.limits.Load().batch; limit > 0 {
 		batch = min(batch, limit)
 	}
 	config := r.consumer.CachedInfo().Config
-	config.MaxAckPending = -1 // else there would be nothing to fetch while the workers have their fill
+	config.MaxAckPending = -1 // else nothing could be fetched while the workers hold as many as they may
 	if _, err := q.stream.UpdateConsumer(ctx, config); err != nil {
 		return err
 	}
@@ -257,10 +256,9 @@ func (q *Queue[T]) allInHand(ctx context.Context) error {
 	return nil
 }
 
-// update changes the configuration of the stream. The server has no way to make
-// it one step with the reading. A call that is overtaken by another shutdown reads
-// it again; but not for ever, since the server gives one code to all that it
-// refuses.
+// update reads and changes the configuration of the stream; the server can't do both
+// atomically. A call that is overtaken by another shutdown reads it again, but not
+// for ever: the server has one error code for all refusals.
 func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConfig)) error {
 	again := 16
 	return q.link.call(ctx, func(ctx context.Context) error {
@@ -279,7 +277,7 @@ func (q *Queue[T]) update(ctx context.Context, change func(*jetstream.StreamConf
 	})
 }
 
-// info returns what the server says of the stream.
+// info asks the server for the stream's state.
 func (q *Queue[T]) info(ctx context.Context) (info *jetstream.StreamInfo, err error) {
 	err = q.link.call(ctx, func(ctx context.Context) error {
 		info, err = q.stream.Info(ctx)

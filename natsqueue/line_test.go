@@ -102,7 +102,7 @@ func TestALineOpensAsFastAsRoomIsFound(t *testing.T) {
 	})
 }
 
-func TestACallThatGivesUpHoldsUpNoOtherInLine(t *testing.T) {
+func TestACallThatGivesUpDelaysNoOtherInLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var l line
@@ -117,7 +117,7 @@ func TestACallThatGivesUpHoldsUpNoOtherInLine(t *testing.T) {
 		synctest.Wait()
 		require.True(t, third.turn)
 
-		// The turn comes in the instant in which the caller gives up.
+		// The turn comes as the caller gives up.
 		fourth := l.join()
 		l.leave(false)
 		cancelled, cancel := context.WithCancel(t.Context())

@@ -17,15 +17,14 @@ import (
 const (
 	attemptTime = 2 * time.Second       // how long one request may take before it is sent again
 	pollTime    = 64 * time.Millisecond // between requests, while the server refuses for now
-	suspicious  = 2                     // requests in a row without an answer, after which the connection is tested
+	suspicious  = 2                     // requests in a row without an answer until the connection is tested
 )
 
 // A link is the connection of one handle. It sends requests until they are
-// answered, and finds out when the connection is dead though it looks alive: a
-// half-open one, on which nothing comes back, is noticed by nats.go itself only
-// after two pings, by default four minutes. Here two requests without an answer
-// make the link ping the server, and replace the connection if that is not
-// answered either.
+// answered, and detects a half-open connection, on which nothing comes back: nats.go
+// itself does so after two pings, by default four minutes. After two requests without
+// an answer the link pings the server, and replaces the connection if the ping is
+// not answered either.
 type link struct {
 	nc   *nats.Conn
 	name string // of the queue, for permission violations
@@ -40,7 +39,7 @@ type link struct {
 	nextEra context.CancelFunc
 
 	unanswered atomic.Int32          // requests in a row
-	met        atomic.Pointer[error] // what the last attempt met; nil if it was answered
+	met        atomic.Pointer[error] // error of the last attempt; nil if it was answered
 	probing    atomic.Bool
 	work       sync.WaitGroup // goroutines of the handle
 }
@@ -78,9 +77,8 @@ func (l *link) call(ctx context.Context, do func(context.Context) error) error {
 	return l.persist(ctx, do)
 }
 
-// persist calls do until it succeeds or fails for a reason that time does not
-// remove. Each call has a context of its own, because an answer may be lost and
-// would then be waited for as long as ctx lasts.
+// persist calls do until it succeeds or fails for good. Each call has a context of
+// its own, so that a lost answer does not block it for as long as ctx lasts.
 func (l *link) persist(ctx context.Context, do func(context.Context) error) error {
 	var last error
 	for wait := backoff(0); ; {
@@ -104,7 +102,7 @@ func (l *link) persist(ctx context.Context, do func(context.Context) error) erro
 			if refusal := l.refusal(before); refusal != nil {
 				return refusal
 			}
-			if err != errUnanswered || !errors.Is(ctx.Err(), context.Canceled) { // else the caller did not wait for it
+			if err != errUnanswered || !errors.Is(ctx.Err(), context.Canceled) { // else the caller gave up first
 				last = err
 			}
 		} else {
@@ -125,8 +123,8 @@ func (l *link) trouble() error {
 	return nil
 }
 
-// try returns a context for one request: it ends with ctx, when the request took
-// too long, and when the connection is replaced.
+// try returns a context for one request: it ends with ctx, when the request takes too
+// long, and when the connection is replaced.
 func (l *link) try(ctx context.Context) (context.Context, context.CancelFunc) {
 	return l.within(ctx, l.epoch())
 }
@@ -137,7 +135,7 @@ func (l *link) within(ctx, epoch context.Context) (context.Context, context.Canc
 	return ctx, func() { stop(); cancel() }
 }
 
-// attempt calls do, and replaces the errors of its context by what they mean.
+// attempt calls do, and replaces the errors of its context by their reasons.
 func (l *link) attempt(ctx, epoch context.Context, do func(context.Context) error) error {
 	attempt, cancel := l.within(ctx, epoch)
 	defer cancel()
@@ -169,9 +167,8 @@ func (l *link) sleep(ctx, epoch context.Context, d time.Duration) {
 	}
 }
 
-// suspect counts a request that was not answered, and tests the connection if
-// it was not the first. The test outlives the request, whose context may be
-// too short for it.
+// suspect counts a request that was not answered, and tests the connection if it was
+// not the first. The test outlives the request, whose context may be too short.
 func (l *link) suspect() {
 	if l.unanswered.Add(1) < suspicious || l.probing.Swap(true) {
 		return
@@ -189,8 +186,9 @@ func (l *link) suspect() {
 	})
 }
 
-// handBack asks the server to redeliver a message after delay, and waits a
-// little for the answer; if none comes, the message's ack wait will pass.
+// handBack asks the server to redeliver a message after delay, and waits up to
+// attemptTime for the answer; without one, the message is redelivered after its ack
+// wait.
 func (l *link) handBack(msg *nats.Msg, delay time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), attemptTime)
 	defer cancel()
@@ -198,8 +196,8 @@ func (l *link) handBack(msg *nats.Msg, delay time.Duration) {
 }
 
 // refusal returns the server's permission violation, if it came after the error
-// before and concerns this queue: the server does not answer such requests, and
-// they would look like lost ones.
+// before and concerns this queue. The server does not answer such requests; without
+// refusal they would count as lost.
 func (l *link) refusal(before error) error {
 	err := l.nc.LastError()
 	if err == nil || err == before || !errors.Is(err, nats.ErrPermissionViolation) || !l.concerns(err) {
@@ -208,8 +206,8 @@ func (l *link) refusal(before error) error {
 	return fmt.Errorf("natsqueue: %w", err)
 }
 
-// concerns reports whether a permission violation names a subject without which
-// this queue can't work. Those of events it can do without.
+// concerns reports whether a permission violation names a subject that this queue
+// needs. Those of events are optional.
 func (l *link) concerns(violation error) bool {
 	_, subject, _ := strings.Cut(violation.Error(), `"`)
 	subject, _, _ = strings.Cut(subject, `"`)
@@ -234,8 +232,8 @@ func refused(nc *nats.Conn, what, subject string) bool {
 	return err != nil && errors.Is(err, nats.ErrPermissionViolation) && strings.Contains(err.Error(), what+` to "`+subject+`"`)
 }
 
-// A mux receives the answers to requests that are sent without waiting for each:
-// one inbox for all, a token for each.
+// A mux receives the answers to requests whose senders don't wait for each: one inbox
+// for all, and a token for each.
 type mux struct {
 	nc    *nats.Conn
 	inbox string
@@ -273,7 +271,7 @@ func (m *mux) forget(token string) {
 	}
 }
 
-// close ends the mux when the answers that are expected have been forgotten.
+// close ends the mux when all tokens are forgotten.
 func (m *mux) close() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -283,7 +281,7 @@ func (m *mux) close() {
 	}
 }
 
-// subject returns where the answers for a token go.
+// subject returns the subject of the answers for a token.
 func (m *mux) subject(token string) string { return m.inbox + "." + token }
 
 func (m *mux) receive(msg *nats.Msg) {
@@ -291,7 +289,7 @@ func (m *mux) receive(msg *nats.Msg) {
 	m.mu.Lock()
 	f := m.wants[token]
 	m.mu.Unlock()
-	if f != nil { // else it comes too late
+	if f != nil { // else the answer is too late
 		f(msg)
 	}
 }

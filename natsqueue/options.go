@@ -13,7 +13,7 @@ import (
 // Option sets a property of a queue; see [Open].
 type Option func(*config) error
 
-// config holds what the options ask for; a zero field was not asked for.
+// config holds the options; a field is zero if its option was not used.
 type config struct {
 	capacity    int
 	ackWait     time.Duration
@@ -32,8 +32,8 @@ type config struct {
 	// Of the handle, and not of the queue.
 	maxDeliveries int
 	backoff       func(deliveries int) time.Duration
-	prefetch      int           // -1 if it was not asked for
-	attemptTime   time.Duration // how long one request may take; tests change it
+	prefetch      int           // -1 if the option was not used
+	attemptTime   time.Duration // of one request; tests change it
 }
 
 // WithCapacity bounds the queue to n unfinished items: those that are queued and
@@ -50,10 +50,10 @@ const shortestAckWait = 100 * time.Millisecond
 
 // WithAckWait sets how long the server waits for an acknowledgement before it
 // redelivers an item; the default is 30 seconds. A loop over [Queue.Tasks] extends
-// it by itself, the caller of [Queue.Get] by [Task.Extend]. The shorter it is, the
-// sooner the items of a dead process are redelivered, and the sooner a stalled one
-// is taken for dead. Open fails if d is less than 100 ms, which is too short for
-// keep-alives to be reliable.
+// it automatically, the caller of [Queue.Get] by [Task.Extend]. With a shorter one,
+// the items of a dead process are redelivered sooner, and a stalled process is
+// considered dead sooner. Open fails if d is less than 100 ms, which is too short
+// for keep-alives to be reliable.
 func WithAckWait(d time.Duration) Option {
 	return func(c *config) error {
 		c.ackWait = d
@@ -64,11 +64,11 @@ func WithAckWait(d time.Duration) Option {
 	}
 }
 
-// WithMaxInFlight bounds how many items may be in progress at the same time, in
-// all processes together. Items that wait for the delay of [Task.Retry],
-// [PutDelay] or [WithBackoff] count as in progress: n of them stop the queue until
-// a delay is over. Without it there is no bound. Open fails if n is zero or less, or
-// if the queue has several priorities: the server bounds each of them by itself.
+// WithMaxInFlight limits the number of items in progress at the same time, over all
+// processes. Items that are delayed by [Task.Retry], [PutDelay] or [WithBackoff]
+// count as in progress: n of them stop the queue until a delay is over. The default
+// is unlimited. Open fails if n is zero or less, or if the queue has several
+// priorities: the server limits each of them separately.
 func WithMaxInFlight(n int) Option {
 	return func(c *config) error {
 		c.maxInFlight = n
@@ -81,16 +81,16 @@ var errMaxInFlight = errors.New("the number of items in flight can't be bounded 
 // WithPriorities gives the queue n classes of priority, from 0, the most urgent, to
 // n-1; [PutPriority] says to which one an item belongs. A worker gets no item while
 // there is one in a more urgent class; within a class the order is first in, first
-// out. The capacity is one bound over all classes, and blocked calls of [Queue.Put]
-// are let in first come, first served whatever their class: priority begins
-// inside the queue.
+// out. The capacity bounds all classes together, and blocked calls of [Queue.Put]
+// proceed in order of arrival, whatever their class: priority begins inside the
+// queue.
 //
 // A call that receives asks the server for one class after the other, and loops
 // fetch nothing ahead. An item that was stored an instant before may be passed over:
-// the server tells its consumers of it just after it has acknowledged it. All idle
-// workers hear of an item; those that come too late look again after up to 250 ms,
-// so with many of them an item may wait that long. Without WithPriorities there is
-// one class. Open fails if n is less than 1 or more than 16.
+// the server acknowledges an item just before its consumers know of it. All idle
+// workers are notified of an item, and those that come too late ask again after up
+// to 250 ms, so with many of them an item may stay queued that long. Without
+// WithPriorities there is one class. Open fails if n is less than 1 or more than 16.
 func WithPriorities(n int) Option {
 	return func(c *config) error {
 		c.priorities = n
@@ -103,10 +103,10 @@ func WithPriorities(n int) Option {
 
 const mostPriorities = 16
 
-// WithMaxBytes bounds the queue to n bytes of messages that are not done, as the
-// server counts them: with their headers and some bytes more each. Put blocks
-// while the queue has not room for its item. Some accounts require it. Open fails
-// if n is zero or less.
+// WithMaxBytes bounds the queue to n bytes of unfinished messages, as the server
+// counts them: with their headers and some bytes of overhead each. Put blocks while
+// there is no room for its item. Some accounts require this option. Open fails if n
+// is zero or less.
 func WithMaxBytes(n int64) Option {
 	return func(c *config) error {
 		c.maxBytes = n
@@ -117,8 +117,8 @@ func WithMaxBytes(n int64) Option {
 	}
 }
 
-// WithPlacement stores the queue, when it is created, on servers of a cluster, or
-// that have all of the tags; an empty cluster is any.
+// WithPlacement stores the queue, when it is created, on servers of the cluster that
+// have all of the tags; an empty name means any cluster.
 func WithPlacement(cluster string, tags ...string) Option {
 	return func(c *config) error {
 		c.placement = &jetstream.Placement{Cluster: cluster, Tags: tags}
@@ -126,11 +126,11 @@ func WithPlacement(cluster string, tags ...string) Option {
 	}
 }
 
-// WithDuplicateWindow sets how long the server remembers the IDs of items, so that
-// one that is put again is not stored twice; 10 minutes if it is not used. Put's
-// own retries rely on it, and so does [PutID]. The server keeps the IDs in memory,
-// some hundred bytes for each item that was put within the window. Open fails if d
-// is less than a minute.
+// WithDuplicateWindow sets how long the server remembers the IDs of items, so that it
+// stores an item once even if it is sent again; the default is 10 minutes. Put's own
+// retries rely on it, and so does [PutID]. The server keeps the IDs in memory, some
+// hundred bytes for each item that was put within the window. Open fails if d is
+// less than a minute.
 func WithDuplicateWindow(d time.Duration) Option {
 	return func(c *config) error {
 		c.duplicates = d
@@ -146,9 +146,9 @@ const (
 	defaultWindow  = 10 * time.Minute
 )
 
-// WithDeadLetterLimit bounds the dead letters to count, and to those that are not
-// older than age; zero is no limit. The oldest are removed. Without it there is no
-// limit but the server's. Open fails if one of them is negative or both are zero.
+// WithDeadLetterLimit limits the number of dead letters to count and their age to
+// age; zero is no limit. The oldest are removed. By default only the server's limits
+// apply. Open fails if one of them is negative or both are zero.
 func WithDeadLetterLimit(count int, age time.Duration) Option {
 	return func(c *config) error {
 		c.deadCount, c.deadAge = count, age
@@ -159,12 +159,12 @@ func WithDeadLetterLimit(count int, age time.Duration) Option {
 	}
 }
 
-// WithMaxDeliveries bounds how often this handle's workers are given an item: one
-// that was delivered n times, to any process, and was neither done nor rejected
+// WithMaxDeliveries limits the deliveries of an item to this handle's workers: an
+// item that was delivered n times, to any process, and was neither done nor rejected
 // becomes a dead letter instead. Deliveries to processes that crashed count, and so
 // do those that were handed back unseen ([Task.Deliveries]); therefore loops do not
 // fetch ahead, unless [WithPrefetch] is used too. Give all handles the same limit.
-// Without it there is none. Open fails if n is zero or less.
+// The default is unlimited. Open fails if n is zero or less.
 func WithMaxDeliveries(n int) Option {
 	return func(c *config) error {
 		c.maxDeliveries = n
@@ -172,10 +172,10 @@ func WithMaxDeliveries(n int) Option {
 	}
 }
 
-// WithBackoff sets how long an item is kept back whose body panicked, or whose
-// function in [Queue.Handle] failed; deliveries is how often the item was given
-// out, from 1. Without it, that is 100 ms, twice as long each time, up to a minute.
-// Open fails if backoff is nil.
+// WithBackoff sets the delay before an item is redelivered after its loop body
+// panicked, or its function in [Queue.Handle] failed; deliveries counts the item's
+// deliveries, from 1. The default is 100 ms, doubled each time, up to a minute. Open
+// fails if backoff is nil.
 func WithBackoff(backoff func(deliveries int) time.Duration) Option {
 	return func(c *config) error {
 		c.backoff = backoff
@@ -186,13 +186,13 @@ func WithBackoff(backoff func(deliveries int) time.Duration) Option {
 	}
 }
 
-// WithPrefetch sets how many items each loop of this handle may fetch ahead, and
-// how many may be done and unconfirmed. 0 turns both off: a loop then holds one
-// item at a time. Without it, n is 16, or 0 if the number of deliveries or of
-// items in flight is bounded. A crash may repeat up to n items that were done, and
-// adds a delivery to n that were not begun. In a queue with several priorities
-// nothing is fetched ahead, and n bounds the unconfirmed items alone. Open fails if
-// n is negative or more than 1,000.
+// WithPrefetch sets how many items each loop of this handle may fetch ahead, and how
+// many done items may be unconfirmed. 0 turns both off: a loop then holds one item
+// at a time. The default is 16, or 0 if the number of deliveries or of items in
+// flight is limited. After a crash, up to n done items may be redelivered, and up to
+// n that were not begun have one more delivery. In a queue with several priorities
+// nothing is fetched ahead, and n limits only the unconfirmed items. Open fails if n
+// is negative or more than 1,000.
 func WithPrefetch(n int) Option {
 	return func(c *config) error {
 		c.prefetch = n
@@ -205,9 +205,9 @@ func WithPrefetch(n int) Option {
 
 const mostPrefetch = 1000
 
-// WithReplicas stores the queue on n servers of a cluster, of which more than
-// half must be up: 3 survive the loss of one, 5 of two. Without it there is one.
-// Open fails if n is zero or less, or more than the cluster allows.
+// WithReplicas stores the queue on n servers of a cluster, of which more than half
+// must be up: 3 survive the loss of one, 5 of two. The default is one. Open fails if
+// n is zero or less, or more than the cluster allows.
 func WithReplicas(n int) Option {
 	return func(c *config) error {
 		c.replicas = n
@@ -258,12 +258,11 @@ func positive(what string, n int) error {
 	return nil
 }
 
-// backoff is the time that was waited last.
+// backoff is the last delay.
 type backoff time.Duration
 
-// next returns how long to wait now: from 1 ms, twice as long each time, up to
-// limit, and less by up to half at random, so that those who wait don't ask in
-// step.
+// next returns the next delay: 1 ms, doubled each time, up to limit, and reduced by up
+// to half at random, so that many callers don't ask in step.
 func (b *backoff) next(limit time.Duration) time.Duration {
 	d := min(max(2*time.Duration(*b), time.Millisecond), limit)
 	*b = backoff(d)

@@ -11,24 +11,23 @@ import (
 
 // Receiving from a queue with several classes of priority. Each class has a
 // consumer, and the server knows no order among consumers. Therefore a call asks
-// one class after the other for a message, and no worse one while a better one has
-// items.
+// one class after the other for a message, the most urgent first.
 //
-// When all are empty it waits for word of any class: its pull requests allow for so
-// few bytes that no message fits. The server then tells that there is one, but does
-// not deliver it, and the call asks all classes again. (Requests for messages
-// themselves would bring one of each class to a call that can take one. Those that
-// it hands back have one more delivery each, and what comes for requests that it
+// When all are empty, the call blocks for a bell: its pull requests, one in each
+// class, allow for so few bytes that no message fits. The server then announces a
+// message without delivering it, and the call asks all classes again. (Requests for
+// messages would bring one of each class to a call that can take one. Those that it
+// hands back would have one more delivery each, and a message for a request that it
 // withdraws may be lost until its ack wait is over.)
 //
-// The word reaches all handles that wait, and one of them gets the item. The
-// others come back at random and ever later, so that a fleet of idle workers does
-// not ask for each item as often as it has members.
+// The bell reaches all blocked handles, and one of them gets the item. The others
+// ask again after a random and growing delay, so that a large fleet of idle workers
+// does not send as many requests for each item.
 
-const bellLimit = 250 * time.Millisecond // most that a call stays away which came too late
+const bellLimit = 250 * time.Millisecond // longest delay of a call that came too late
 
 // nextByClass is next for a queue with several classes. It calls idle before it
-// waits.
+// blocks.
 func (q *Queue[T]) nextByClass(ctx, wait context.Context, idle func()) (*Task[T], error) {
 	var late backoff
 	for rung := false; ; {
@@ -56,7 +55,7 @@ func (q *Queue[T]) nextByClass(ctx, wait context.Context, idle func()) (*Task[T]
 	}
 }
 
-// awaitBell waits for word that there is a message in one of several classes.
+// awaitBell blocks until the server announces a message of any class.
 func (q *Queue[T]) awaitBell(ctx context.Context) (err error) {
 	if ctx.Err() != nil {
 		return ended(ctx, nil)

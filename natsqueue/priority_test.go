@@ -34,7 +34,7 @@ func putClass(t testing.TB, q *natsqueue.Queue[int], class int, items ...int) {
 	}
 }
 
-// getTask gets an item that was not delivered before.
+// getTask receives an item that was not delivered before.
 func getTask(t testing.TB, q *natsqueue.Queue[int]) *natsqueue.Task[int] {
 	t.Helper()
 	task, err := q.Get(soon(t))
@@ -43,7 +43,7 @@ func getTask(t testing.TB, q *natsqueue.Queue[int]) *natsqueue.Task[int] {
 	return task
 }
 
-// consumers returns what the server tells of the consumer of each class.
+// consumers returns the state of the consumer of each class.
 func consumers(t testing.TB, name string) (infos [3]*jetstream.ConsumerInfo) {
 	t.Helper()
 	js := connect(t, shared.ClientURL())
@@ -55,7 +55,7 @@ func consumers(t testing.TB, name string) (infos [3]*jetstream.ConsumerInfo) {
 	return infos
 }
 
-// allWait reports whether a pull request waits at the consumer of each class.
+// allWait reports whether the consumer of each class holds a pull request.
 func allWait(t testing.TB, name string) bool {
 	for _, info := range consumers(t, name) {
 		if info.NumWaiting == 0 {
@@ -65,8 +65,8 @@ func allWait(t testing.TB, name string) bool {
 	return true
 }
 
-// known waits until the consumers know of so many queued items: the server tells
-// them of an item an instant after it has acknowledged it.
+// known blocks until the consumers know of so many queued items: they learn of an item
+// a moment after the server has acknowledged it.
 func known(t testing.TB, name string, queued int) {
 	t.Helper()
 	eventually(t, func() bool {
@@ -185,7 +185,7 @@ func TestTheCapacityBoundsAllClassesTogether(t *testing.T) {
 		require.ErrorIs(t, q.TryPut(soon(t), 9, natsqueue.PutPriority(class)), queue.ErrFull)
 	}
 	var putters sync.WaitGroup
-	for i, class := range []int{2, 0} { // blocked calls are let in as they came
+	for i, class := range []int{2, 0} { // blocked calls proceed in order of arrival
 		putters.Go(func() { assert.NoError(t, q.Put(soon(t), 10+class, natsqueue.PutPriority(class))) })
 		eventually(t, func() bool { return q.InLine() == i+1 }, "it is blocked")
 	}
@@ -225,9 +225,9 @@ func TestABlockedPutHearsOfAcknowledgementsOfEveryClass(t *testing.T) {
 	putter.Wait()
 }
 
-// All items are stored before the workers begin, and come back only once. Then a
-// call that begins after another returned gets no better item than that one.
-func TestSeveralWorkersGetNoItemWhileThereIsABetterOne(t *testing.T) {
+// All items are stored before the workers begin, and none is redelivered. Then a call
+// that begins after another returned receives no more urgent item than that one.
+func TestSeveralWorkersReceiveNoItemWhileThereIsAMoreUrgentOne(t *testing.T) {
 	t.Parallel()
 	const items, handles, each = 240, 3, 2
 	name := newName(t)
@@ -282,7 +282,7 @@ func TestSeveralWorkersGetNoItemWhileThereIsABetterOne(t *testing.T) {
 	}
 }
 
-func TestAnIdleWorkerGetsItemsOfEveryClassAtTheirFirstDelivery(t *testing.T) {
+func TestAnIdleWorkerReceivesItemsOfEveryClassAtTheirFirstDelivery(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := openClasses(t, name, natsqueue.WithMaxDeliveries(1), natsqueue.WithAckWait(time.Hour))
@@ -309,9 +309,10 @@ func TestAnIdleWorkerGetsItemsOfEveryClassAtTheirFirstDelivery(t *testing.T) {
 	require.Zero(t, s.DeadLetters)
 }
 
-// Requests of a worker that is busy, or whose call gave up, may be left at the
-// server. They must not bring it an item: that would come back as delivered.
-func TestAWorkerThatWaitsNoMoreIsSentNothing(t *testing.T) {
+// The server may still hold requests of a worker that is busy, or whose call gave up.
+// They must not be answered with an item: it would be handed back with one more
+// delivery.
+func TestAWorkerThatIsNoLongerBlockedIsSentNothing(t *testing.T) {
 	t.Parallel()
 	for how, stop := range map[string]func(t *testing.T, q *natsqueue.Queue[int]){
 		"busy": func(t *testing.T, q *natsqueue.Queue[int]) {
@@ -346,8 +347,8 @@ func TestAWorkerThatWaitsNoMoreIsSentNothing(t *testing.T) {
 	}
 }
 
-// Items of all classes come at the same moment, while many workers wait for them.
-func TestIdleWorkersGetEachItemAtItsFirstDelivery(t *testing.T) {
+// Items of all classes come at the same time, while many workers are blocked.
+func TestIdleWorkersReceiveEachItemAtItsFirstDelivery(t *testing.T) {
 	t.Parallel()
 	const handles, each, rounds, burst = 4, 3, 20, 9
 	name := newName(t)
@@ -544,7 +545,7 @@ func TestAShutdownEndsEveryClass(t *testing.T) {
 	require.Zero(t, stats(t, q).Unfinished)
 }
 
-func TestAWaitInEveryClassOutlivesTheConnection(t *testing.T) {
+func TestABlockedGetOfSeveralClassesOutlivesTheConnection(t *testing.T) {
 	t.Parallel()
 	for how, fail := range map[string]func(p *proxy){
 		"cut":       (*proxy).cut,
@@ -576,7 +577,7 @@ func TestAWaitInEveryClassOutlivesTheConnection(t *testing.T) {
 	}
 }
 
-func TestADeletedConsumerOfAnyClassEndsTheCallsThatReceive(t *testing.T) {
+func TestADeletedConsumerOfAnyClassEndsEveryGet(t *testing.T) {
 	t.Parallel()
 	js := connect(t, shared.ClientURL())
 	for class := range 3 {
@@ -638,7 +639,7 @@ func TestManyProducersAndWorkersOfAllClassesLoseNothing(t *testing.T) {
 	t.Parallel()
 	const producers, workers, each = 6, 4, 200
 	name := newName(t)
-	q := openClasses(t, name, natsqueue.WithCapacity(20), natsqueue.WithAckWait(time.Hour)) // what is lost does not come back
+	q := openClasses(t, name, natsqueue.WithCapacity(20), natsqueue.WithAckWait(time.Hour)) // a lost item is not redelivered
 	seen := make([]atomic.Int32, producers*each)
 	var all sync.WaitGroup
 	for range workers {
@@ -655,7 +656,7 @@ func TestManyProducersAndWorkersOfAllClassesLoseNothing(t *testing.T) {
 				}
 			}
 		})
-		all.Go(func() { // calls that give up hand back what comes too late
+		all.Go(func() { // calls that give up hand back items that come too late
 			for handle.Err() == nil {
 				ctx, cancel := context.WithTimeout(background, rand.N(5*time.Millisecond))
 				if task, err := handle.Get(ctx); err == nil {
@@ -736,7 +737,7 @@ func TestAUserNeedsNoPermissionsButThoseOfItsClasses(t *testing.T) {
 	require.Zero(t, violations.Load())
 }
 
-// A permission that is missing for one class ends the loops, and says so.
+// A permission that is missing for one class ends the loops with an error that says so.
 func TestAMissingPermissionForAClassIsFinal(t *testing.T) {
 	t.Parallel()
 	opts := serverOptions(t.TempDir())

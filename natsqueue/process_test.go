@@ -27,7 +27,7 @@ import (
 
 var roles = map[string]func(){
 	"server": serveRole,
-	"holder": func() { // gets an item and does nothing with it
+	"holder": func() { // receives an item and does nothing with it
 		task, err := openRole().Get(background)
 		if err != nil {
 			panic(err)
@@ -80,10 +80,10 @@ func serveRole() {
 	select {}
 }
 
-// A process is this test binary, playing a role.
+// A process is this test binary in a role.
 type process struct {
 	*exec.Cmd
-	lines *bufio.Scanner // what it prints
+	lines *bufio.Scanner // of its output
 }
 
 func start(t testing.TB, role string, env ...string) *process {
@@ -112,8 +112,8 @@ func (p *process) line(t testing.TB) string {
 	return p.lines.Text()
 }
 
-// freePorts returns free ports, of those that no system gives
-// to a listener without a port of its own: they must stay free while a server is away.
+// freePorts returns free ports outside the range of ephemeral ports: they must stay
+// free while a server is down.
 func freePorts(t testing.TB, n int) (ports []int) {
 	t.Helper()
 	for tries := 1000; len(ports) < n; tries-- {
@@ -177,11 +177,11 @@ type account struct {
 	producers int
 	each      int
 	put       atomic.Int64 // items that were put
-	seen      sync.Map     // how often each was received
+	seen      sync.Map     // the number of deliveries of each
 	work      sync.WaitGroup
 }
 
-// run lets the producers put and one worker get, until all items are put.
+// run runs the producers and one worker, until all items are put.
 func (a *account) run(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
 	for p := range a.producers {
@@ -207,12 +207,12 @@ func (a *account) run(t *testing.T) {
 				assert.GreaterOrEqual(t, task.Item, newest[p], "each producer's items come in its order, except for redelivered ones")
 				newest[p] = task.Item
 			}
-			_ = task.Done(ctx) // if the server is away for too long the item is redelivered
+			_ = task.Done(ctx) // if the server is down for too long the item is redelivered
 		}
 	}()
 }
 
-// until waits until n items were put.
+// until blocks until n items were put.
 func (a *account) until(t *testing.T, n int) {
 	t.Helper()
 	eventually(t, func() bool { return a.put.Load() >= int64(n) || t.Failed() }, "the producers go on")
@@ -254,7 +254,7 @@ func TestAServerThatIsKilledAndRestartedLosesNothing(t *testing.T) {
 	a.settle(t)
 }
 
-// A shutdown is the server's to remember.
+// The server stores the shutdown.
 func TestAShutdownSurvivesTheServersRestart(t *testing.T) {
 	t.Parallel()
 	env := []string{"DIR=" + t.TempDir(), "PORT=" + strconv.Itoa(freePorts(t, 1)[0])}
@@ -302,7 +302,7 @@ func TestAClusterThatLosesItsLeaderLosesNothing(t *testing.T) {
 	require.NoError(t, err)
 	defer a.q.Close()
 	require.False(t, natsqueue.Covering(a.q), "another server may handle the next acknowledgement")
-	idle := openAt(t, at, name) // and a handle that is blocked all the while
+	idle := openAt(t, at, name) // a handle that stays blocked
 	ended := make(chan error, 1)
 	go func() {
 		ctx := within(t, 5*time.Minute)
@@ -334,7 +334,7 @@ func TestAClusterThatLosesItsLeaderLosesNothing(t *testing.T) {
 	a.settle(t)
 	require.NoError(t, <-ended)
 
-	// The two that are left still shut queues down.
+	// The two remaining servers can still shut queues down.
 	require.NoError(t, graceful.Shutdown(soon(t), false))
 	require.ErrorIs(t, graceful.Put(soon(t), 11), queue.ErrShutdown)
 	var left, first []int

@@ -60,7 +60,7 @@ func TestAPutWhoseAnswerIsLostStoresItsItemOnce(t *testing.T) {
 	}
 }
 
-// The server has one code for all failures of its store.
+// The server has one error code for all failures of its store.
 func TestOnlyAFullQueueBlocksAPut(t *testing.T) {
 	t.Parallel()
 	f := &faulty{err: errMaxBytes}
@@ -73,8 +73,8 @@ func TestOnlyAFullQueueBlocksAPut(t *testing.T) {
 	require.Equal(t, f.err, q.TryPut(soon(t), 1))
 }
 
-// An item that was refused, and is put again under the same identity, must not
-// be taken for one that is there already.
+// An item that was refused, and is sent again with the same ID, must not count as a
+// duplicate.
 func TestABlockedPutIsStored(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t), natsqueue.WithCapacity(1))
@@ -86,7 +86,7 @@ func TestABlockedPutIsStored(t *testing.T) {
 	})
 	for i := range 30 {
 		if i%10 == 0 {
-			time.Sleep(100 * time.Millisecond) // until the Put sleeps for its longest
+			time.Sleep(100 * time.Millisecond) // until the Put's delay is longest
 		}
 		require.Equal(t, i, get(t, q))
 	}
@@ -115,7 +115,7 @@ func TestAPutThatGivesUpLeavesTheLineToTheNext(t *testing.T) {
 	require.NoError(t, q.Join(soon(t)))
 }
 
-func TestProducersInSeveralHandlesShareTheBound(t *testing.T) {
+func TestProducersInSeveralHandlesShareTheCapacity(t *testing.T) {
 	t.Parallel()
 	const handles, each, capacity = 3, 60, 5
 	name := newName(t)
@@ -143,7 +143,7 @@ func TestProducersInSeveralHandlesShareTheBound(t *testing.T) {
 	require.Equal(t, map[int]int{0: each, 1: each, 2: each}, last)
 }
 
-func TestAPutThatIsBlockedForAWhileListensForAcknowledgements(t *testing.T) {
+func TestAPutListensForAcknowledgementsOnceItHasBeenBlockedForAWhile(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name, natsqueue.WithCapacity(1))
@@ -233,7 +233,7 @@ func TestAPutThatGivesUpPassesItsWakeUpToTheNextHandle(t *testing.T) {
 	require.Equal(t, 2, get(t, q))
 }
 
-func TestWakeUpsOnTheirWayToAHandleThatNeedsNoneGoToOthers(t *testing.T) {
+func TestWakeUpsOnTheirWayToAHandleThatNeedsNoneGoToOtherHandles(t *testing.T) {
 	t.Parallel()
 	const wakeUps = 50
 	name := newName(t)
@@ -264,7 +264,7 @@ func TestWakeUpsOnTheirWayToAHandleThatNeedsNoneGoToOthers(t *testing.T) {
 	eventually(t, func() bool { return passed.Load() == wakeUps }, "all are passed on")
 }
 
-func TestAUserWhoMayNotRepeatWakeUpsIsToldOnceAndHearsThemStill(t *testing.T) {
+func TestAUserWhoMayNotRepeatWakeUpsStillHearsThem(t *testing.T) {
 	t.Parallel()
 	const metric = "$JS.EVENT.METRIC.CONSUMER.ACK.jobs.workers"
 	opts := serverOptions(t.TempDir())

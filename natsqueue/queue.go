@@ -91,10 +91,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Queue is a handle on a queue that a NATS server carries. Any number of
-// goroutines may use it at the same time, and any number of handles, in any
-// process, may be open on the same queue. Open one for each process and queue,
-// and let the goroutines share it.
+// Queue is a handle on a queue on a NATS server. Any number of goroutines may use it
+// at the same time, and any number of handles, in any process, may be open on the
+// same queue. Open one for each process and queue, and let the goroutines share it.
 type Queue[T any] struct {
 	name  string
 	nc    *nats.Conn
@@ -105,9 +104,9 @@ type Queue[T any] struct {
 	home     string                 // the name of the server that led the stream when the handle was opened
 	dead     jetstream.StreamConfig // of the dead-letter stream
 	ackWait  time.Duration
-	maxBytes int64 // of the stream; 0 is no bound
+	maxBytes int64 // of the stream; 0 is unbounded
 
-	maxDeliveries int // 0 is no bound
+	maxDeliveries int // 0 is unlimited
 	backoff       func(deliveries int) time.Duration
 	prefetch      int
 
@@ -120,21 +119,21 @@ type Queue[T any] struct {
 	joiners  joiners
 
 	classes    []*receiver    // by priority, the most urgent first; one in a queue without
-	events     chan *nats.Msg // what the server tells of the stream and of the consumers
-	advisories []string       // the subjects of that
+	events     chan *nats.Msg // the server's advisories of the stream and the consumers
+	advisories []string       // their subjects
 	heard      []*nats.Subscription
-	deaf       atomic.Bool // the user may not hear it
+	deaf       atomic.Bool // the user may not subscribe to them
 	connected  chan nats.Status
 	kick       chan struct{} // makes watch look at the stream soon
-	renewed    chan struct{} // makes it look at once, after the connection was replaced
+	renewed    chan struct{} // makes watch look at once, after the connection was replaced
 
 	closing sync.Once
 }
 
 // Open returns a handle on the queue called name, and creates the queue if there
 // is none. If the queue exists, each option given must match its configuration;
-// omitted options keep their current values. Codec, limit of deliveries, backoff
-// and prefetch are the handle's, and not checked.
+// omitted options keep their current values. Codec, limit of deliveries, backoff and
+// prefetch belong to the handle and are not checked.
 //
 // The name must not be empty, must have no more than 250 bytes, and must not
 // contain control characters, spaces, dots, slashes, backslashes, * or >. Open
@@ -180,8 +179,8 @@ func Open[T any](ctx context.Context, js jetstream.JetStream, name string, opts 
 	return q, nil
 }
 
-// checkName returns why the server would refuse a name, or what it makes of it,
-// after the stream was made. The rest is refused before by package jetstream.
+// checkName returns an error for a name that the server would refuse, or change, only
+// after the stream was created. Package jetstream refuses other invalid names.
 func checkName(name string) error {
 	const longest = 255 - len(deadSuffix)
 	switch {
@@ -193,8 +192,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// provide finds or makes the streams and the consumers, and checks that they are
-// what c asks for.
+// provide finds or creates the streams and the consumers, and checks that they match
+// c.
 func (q *Queue[T]) provide(ctx context.Context, c config) error {
 	version, err := parseVersion(q.nc.ConnectedServerVersion())
 	if err != nil {
@@ -214,7 +213,7 @@ func (q *Queue[T]) provide(ctx context.Context, c config) error {
 		return err
 	}
 	info := q.stream.CachedInfo()
-	if info.Cluster == nil { // the answer to the creation does not tell
+	if info.Cluster == nil { // the answer to the creation does not have it
 		if info, err = q.stream.Info(ctx); err != nil {
 			return err
 		}
@@ -297,9 +296,9 @@ func (q *Queue[T]) provideConsumer(ctx context.Context, config jetstream.Consume
 
 // Close closes this handle; the queue and the connection live on. Blocked calls
 // return [ErrClosed], and so do later ones; loops over [Queue.Tasks] end after
-// their current item. Tasks that were received can still be settled. Messages that
-// were on their way to this handle are handed back. Close takes at most 4 s, less
-// than a round trip if the server answers. Closing again does nothing. It returns
+// their current item. Received tasks can still be settled. Messages on their way to
+// this handle are handed back. Close takes about a round trip to the server, and at
+// most 4 s if the server does not answer. Closing again has no effect. It returns
 // nil.
 func (q *Queue[T]) Close() error {
 	q.closing.Do(func() {
@@ -311,11 +310,11 @@ func (q *Queue[T]) Close() error {
 	return nil
 }
 
-// Err returns why loops over [Queue.Tasks] and [Queue.Batches] end, and calls of
-// [Queue.Get] fail, for good: nil while they go on, [queue.ErrShutdown] after the
-// last item of a queue that was shut down, [ErrClosed], [nats.ErrConnectionClosed],
-// or an error that wraps the server's (see [Queue.Get]). A loop that ended because
-// its context did leaves it nil.
+// Err returns the reason why loops over [Queue.Tasks] and [Queue.Batches] end, and
+// calls of [Queue.Get] fail, for good: [queue.ErrShutdown] after the last item of a
+// queue that was shut down, [ErrClosed], [nats.ErrConnectionClosed], or an error that
+// wraps the server's (see [Queue.Get]). It returns nil before, also after a loop that
+// ended with its context.
 func (q *Queue[T]) Err() error { return q.classes[0].intake.why() }
 
 // String returns the name of the queue, for logs. It reads no state.

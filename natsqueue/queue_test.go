@@ -127,7 +127,7 @@ func TestOpenRefusesAServerWithoutJetStreamAndWaitsForOneThatIsAway(t *testing.T
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
-func TestManyMayOpenAQueueAtOnce(t *testing.T) {
+func TestConcurrentOpensCreateOneQueue(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	js := connect(t, shared.ClientURL())
@@ -145,7 +145,7 @@ func TestManyMayOpenAQueueAtOnce(t *testing.T) {
 	require.Equal(t, 8, stats(t, open(t, name)).Len)
 }
 
-// What makes a stream lose messages or hold them for ever must not creep in.
+// A stream with other settings could lose messages, or hold them for ever.
 func TestTheStreamIsAsTheQueueNeedsIt(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
@@ -173,7 +173,7 @@ func TestTheStreamIsAsTheQueueNeedsIt(t *testing.T) {
 	require.Equal(t, 30*time.Second, c.AckWait)
 }
 
-func TestAQueueWithoutACapacityHasNoBound(t *testing.T) {
+func TestAQueueWithoutACapacityIsUnbounded(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t), natsqueue.WithMemoryStorage())
 	for i := range 2000 {
@@ -195,7 +195,7 @@ func TestTheCapacityCoversItemsInProgress(t *testing.T) {
 	require.NoError(t, q.TryPut(soon(t), 3))
 }
 
-func TestMaxInFlightBoundsTheWorkersTogether(t *testing.T) {
+func TestMaxInFlightLimitsAllWorkersTogether(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	a := open(t, name, natsqueue.WithMaxInFlight(2))
@@ -226,8 +226,7 @@ func TestAnItemThatIsTooLargeIsRefusedAndChangesNothing(t *testing.T) {
 	require.Equal(t, "small", get(t, q))
 }
 
-// upper is a codec of strings that can't encode empty ones, and decodes what it
-// encoded.
+// upper is a codec of strings, which can't encode empty ones.
 type upper struct{}
 
 var errEmpty = errors.New("empty string")
@@ -305,7 +304,7 @@ func TestCloseEndsTheCallsOfItsHandleAndNoOthers(t *testing.T) {
 	require.Equal(t, 3, get(t, other))
 }
 
-func TestCloseHandsBackWhatWasOnItsWay(t *testing.T) {
+func TestCloseHandsBackMessagesOnTheirWay(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	other := open(t, name, natsqueue.WithAckWait(time.Hour))
@@ -316,7 +315,7 @@ func TestCloseHandsBackWhatWasOnItsWay(t *testing.T) {
 		require.NoError(t, other.Put(soon(t), i))
 		require.NoError(t, q.Close())
 		task, err := other.Get(soon(t))
-		require.NoError(t, err, "it waits out its ack wait")
+		require.NoError(t, err, "the item is lost until its ack wait is over")
 		require.Equal(t, i, task.Item)
 		require.NoError(t, task.Done(soon(t)))
 	}
@@ -382,7 +381,7 @@ func TestADeletedQueueEndsEveryCall(t *testing.T) {
 }
 
 // The server tells only the requests that it holds at that moment.
-func TestADeletedConsumerEndsAGetThatComesLater(t *testing.T) {
+func TestADeletedConsumerEndsALaterGet(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name)
@@ -416,7 +415,7 @@ func TestAShutdownIsSeenByEveryHandleAndOutlivesThem(t *testing.T) {
 	}
 }
 
-// It would see it by itself, but only after some seconds.
+// Without the advisory it would take some seconds.
 func TestAnIdleWorkerHearsOfAShutdown(t *testing.T) {
 	t.Parallel()
 	fastest := time.Hour
@@ -437,8 +436,7 @@ func TestAnIdleWorkerHearsOfAShutdown(t *testing.T) {
 	require.Less(t, fastest, 2*time.Second)
 }
 
-// A message in hand may come back as long as it is not done, and a worker must
-// be there then.
+// An item in progress may be redelivered, so a worker must remain until it is done.
 func TestAWorkerStaysUntilTheLastItemIsDone(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
@@ -528,7 +526,7 @@ func TestAnImmediateShutdownThatTakesLongEndsWithItsContextAndGoesOnWhenItIsCall
 	eventually(t, func() bool { return stats(t, other).Unfinished == 0 }, "all are dropped")
 }
 
-func TestShutdownsAtOnceAllSucceedAndTheStrongestPrevails(t *testing.T) {
+func TestConcurrentShutdownsAllSucceedAndTheStrongestPrevails(t *testing.T) {
 	t.Parallel()
 	const handles = 4
 	js := make([]jetstream.JetStream, handles)
@@ -544,7 +542,7 @@ func TestShutdownsAtOnceAllSucceedAndTheStrongestPrevails(t *testing.T) {
 			require.NoError(t, err)
 		}
 		fill(t, qs[0], 3)
-		immediate := round % (handles + 1) // so many of them
+		immediate := round % (handles + 1) // the number of immediate ones
 		begin := make(chan struct{})
 		var callers sync.WaitGroup
 		for i, q := range qs {

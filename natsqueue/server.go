@@ -147,9 +147,8 @@ func (c config) deadLetters(name string, of jetstream.StreamConfig) jetstream.St
 }
 
 // consumer returns the configuration of the consumer of a class, one of so many,
-// that all workers share.
-// MaxDeliver stays unset: a message that has used up its deliveries would lie
-// in the stream for ever, take a slot and hold up Join.
+// that all workers share. MaxDeliver stays unset: a message that has used up its
+// deliveries would stay in the stream for ever, take a slot and hold up Join.
 func (c config) consumer(name string, class, priorities int) jetstream.ConsumerConfig {
 	s := jetstream.ConsumerConfig{
 		Durable:         consumerName,

@@ -20,8 +20,8 @@ import (
 
 // The tests run on a real server, reached over TCP and storing in files. Most
 // share one, each on a queue of its own; those that kill servers have their own.
-// A test that needs another process starts this binary again, with the part that
-// it is to play in an environment variable.
+// A test that needs another process starts this binary again, with its role in an
+// environment variable.
 
 const roleKey = "NATSQUEUE_TEST_ROLE"
 
@@ -113,8 +113,8 @@ func openAt(t testing.TB, url, name string, opts ...natsqueue.Option) *natsqueue
 	return q
 }
 
-// within returns a context for calls that are expected to return: it ends so
-// late that only a call that hangs sees it.
+// within returns a context for calls that are expected to return: it ends so late that
+// only a call that hangs is affected.
 func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(background, d)
 	t.Cleanup(cancel)
@@ -150,7 +150,7 @@ func upTo(n int) []int {
 	return items
 }
 
-// eventually waits until f is true; the server tells some things a little later.
+// eventually blocks until f is true; the server announces some changes a little later.
 func eventually(t testing.TB, f func() bool, what string) {
 	t.Helper()
 	require.Eventually(t, f, 2*time.Minute, 2*time.Millisecond, what)

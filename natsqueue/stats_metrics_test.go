@@ -29,7 +29,7 @@ func TestStatsFieldsAreWhatPromqueueAndOtelqueueExport(t *testing.T) {
 	require.ElementsMatch(t, exported, fields)
 }
 
-func TestStatsAreTheSameByTheSameNamesInJSONAndInLogs(t *testing.T) {
+func TestStatsHaveTheSameNamesInJSONAndInLogs(t *testing.T) {
 	s := natsqueue.Stats{Len: 1, Cap: 2, InFlight: 3, Unfinished: 4, Put: 5, Done: 6, Delivered: 7, Redelivered: 8, DeadLetters: 9, Waiting: 10, Oldest: 11, Shutdown: true}
 	encoded, err := json.Marshal(s)
 	require.NoError(t, err)

@@ -18,21 +18,21 @@ import (
 
 // ReasonHeader is the header of a dead letter that says why it was rejected.
 // Line breaks in the reason become spaces, and spaces at its ends are trimmed.
-// Of a long one the end is cut off, and a message that leaves no room for headers
-// becomes a letter without: the data is always kept whole.
+// A long reason is truncated, and if the message leaves no room for headers, the dead
+// letter has none; its data is always complete.
 const ReasonHeader = "Natsqueue-Reason"
 
-// maxHeaders is the size of the headers that a stream takes, all together.
+// maxHeaders is the limit of the size of a stored message's headers.
 const maxHeaders = math.MaxUint16
 
-// What a worker may answer to a message, in JetStream's protocol.
+// A worker's answers to a message, in JetStream's protocol.
 var (
 	ack      = []byte("+ACK")
 	progress = []byte("+WPI")
 	term     = []byte("+TERM")
 )
 
-// nak returns the answer that hands a message back, to be given out after delay.
+// nak returns the answer that hands a message back, to be redelivered after delay.
 func nak(delay time.Duration) []byte {
 	if delay <= 0 {
 		return []byte("-NAK")
@@ -40,8 +40,8 @@ func nak(delay time.Duration) []byte {
 	return []byte(`-NAK {"delay":` + strconv.FormatInt(int64(delay), 10) + `}`)
 }
 
-// Task is an item in the hands of a worker. Exactly one of Done, Retry and
-// Reject should be called on it; once one has succeeded, all return
+// Task is an item in progress. Exactly one of Done, Retry and Reject should be
+// called on it; once one has succeeded, all return
 // [queue.ErrTaskDone]. If one fails it can be called again. If the error is the
 // context's or [ErrUnconfirmed], it may have taken effect or not, and the item may
 // be redelivered. A task can be settled after its handle is closed, as long as the
@@ -54,8 +54,8 @@ type Task[T any] struct {
 	settled atomic.Bool
 }
 
-// Deliveries returns how often the server gave the item out, this time included.
-// It may be more often than workers received it: an item that came for a call of
+// Deliveries returns how often the server delivered the item, this time included. It
+// may exceed the number of times that workers received it: an item that came for a
 // [Queue.Get] whose context had ended, or that a loop had fetched ahead when it
 // ended, is handed back, and counted. If you reject after some deliveries, don't
 // poll Get with short-lived contexts.
@@ -66,7 +66,7 @@ func (t *Task[T]) Deliveries() int {
 	}
 	n := int(meta.NumDelivered)
 	if t.msg.Header.Get(notBeforeHeader) != "" {
-		n-- // the one that found it too early
+		n-- // the delivery before the delay
 	}
 	return max(n, 1)
 }
@@ -99,8 +99,8 @@ func (t *Task[T]) LogValue() slog.Value { return slog.StringValue(t.String()) }
 // those of NATS. It must not be changed.
 func (t *Task[T]) Header() nats.Header { return t.msg.Header }
 
-// Done marks the item done: it leaves the queue, and its slot is free. On a
-// replicated queue that may take a moment longer than the call.
+// Done marks the item done: it leaves the queue, and its slot becomes free, in a
+// replicated queue perhaps a moment after the call.
 func (t *Task[T]) Done(ctx context.Context) error {
 	return t.settle(ctx, func(ctx context.Context) error { return t.answer(ctx, ack) })
 }
@@ -112,13 +112,12 @@ func (t *Task[T]) Retry(ctx context.Context, delay time.Duration) error {
 	return t.settle(ctx, func(ctx context.Context) error { return t.answer(ctx, nak(delay)) })
 }
 
-// Reject moves the item to the dead-letter stream, with the reason, and takes
-// it out of the queue; it counts as done. The letter has the message's headers,
-// but not those in which its sender told the server what to do. If it fails in
-// between, the item is in both, is redelivered, and can be rejected again: it is
-// dead-lettered only once, provided that happens within the duplicate window (see
-// [WithDuplicateWindow]) and the message left room for headers (see
-// [ReasonHeader]).
+// Reject moves the item to the dead-letter stream, with the reason; it counts as
+// done. The dead letter has the message's headers, except those that instruct the
+// server. If Reject fails in between, the item is in both streams, is redelivered,
+// and can be rejected again: it is dead-lettered only once, provided that happens
+// within the duplicate window (see [WithDuplicateWindow]) and the message left room
+// for headers (see [ReasonHeader]).
 func (t *Task[T]) Reject(ctx context.Context, reason string) error {
 	return t.settle(ctx, func(ctx context.Context) error {
 		letter, err := t.deadLetter(reason)
@@ -189,7 +188,7 @@ func (t *Task[T]) Extend(ctx context.Context) error {
 	return t.confirm(ctx, func(ctx context.Context) error { return t.answer(ctx, progress) })
 }
 
-// settle does what ends the task, once.
+// settle ends the task by calling do, once.
 func (t *Task[T]) settle(ctx context.Context, do func(context.Context) error) error {
 	ctx, err := enter(ctx)
 	if err != nil {
@@ -205,8 +204,8 @@ func (t *Task[T]) settle(ctx context.Context, do func(context.Context) error) er
 	return err
 }
 
-// confirm is persist, for as long as the item can't have been given to another.
-// It is not ended by Close: what was received can be settled still.
+// confirm is persist, limited to the ack wait: after that the item may be another
+// worker's. Close does not end it: received items can still be settled.
 func (t *Task[T]) confirm(ctx context.Context, do func(context.Context) error) error {
 	bounded, cancel := context.WithTimeout(ctx, t.q.ackWait)
 	defer cancel()

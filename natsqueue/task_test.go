@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// deadLetters returns what lies in the dead-letter stream of a queue.
+// deadLetters returns the messages of the dead-letter stream of a queue.
 func deadLetters(t testing.TB, name string) (letters []*jetstream.RawStreamMsg) {
 	t.Helper()
 	stream, err := connect(t, shared.ClientURL()).Stream(soon(t), name+"_dead")
@@ -35,8 +35,8 @@ func deadLetters(t testing.TB, name string) (letters []*jetstream.RawStreamMsg) 
 	return letters
 }
 
-// settle marks a task done whose time to acknowledge is short: it may pass while
-// the server is asked, and then it is to be asked again.
+// settle marks a task with a short ack wait done: the ack wait may pass while the
+// server is asked, and then settle asks again.
 func settle(t testing.TB, task *natsqueue.Task[int]) {
 	t.Helper()
 	eventually(t, func() bool { return task.Done(soon(t)) == nil }, "it is done")
@@ -66,7 +66,7 @@ func TestATaskIsSettledOnce(t *testing.T) {
 	}
 }
 
-func TestOfManyCallsThatMarkATaskDoneAtOnceOneSucceeds(t *testing.T) {
+func TestOneOfManyConcurrentCallsOfDoneSucceeds(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t))
 	fill(t, q, 1)
@@ -119,13 +119,13 @@ func TestARetriedItemComesAfterItsDelay(t *testing.T) {
 		later := get(t, q)
 		require.GreaterOrEqual(t, time.Since(begin), delay)
 		require.ElementsMatch(t, []int{1, 2}, []int{next, later})
-		if next == 2 { // others go on meanwhile, unless the test was too slow to see it
+		if next == 2 { // the other items come first, unless the test was too slow to see it
 			return
 		}
 	}
 }
 
-func TestARejectedItemIsADeadLetter(t *testing.T) {
+func TestARejectedItemBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name, natsqueue.WithCapacity(1))
@@ -164,7 +164,7 @@ func TestAnItemWhoseRejectionFailedHalfwayIsOneDeadLetter(t *testing.T) {
 	}
 }
 
-func TestAMessageThatCantBeDecodedIsADeadLetterAndHoldsUpNoCall(t *testing.T) {
+func TestAMessageThatCantBeDecodedBecomesADeadLetterAndDelaysNoCall(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name)
@@ -192,7 +192,7 @@ func TestAMessageThatCantBeDecodedIsADeadLetterAndHoldsUpNoCall(t *testing.T) {
 	}
 }
 
-// openPoisoned opens a queue in which a message lies that can't be decoded.
+// openPoisoned opens a queue with a message that can't be decoded.
 func openPoisoned(t *testing.T) (q *natsqueue.Queue[int], f *faulty, name string) {
 	name = newName(t)
 	f = &faulty{err: errors.New("no room for dead letters")}
@@ -202,7 +202,7 @@ func openPoisoned(t *testing.T) (q *natsqueue.Queue[int], f *faulty, name string
 	return q, f, name
 }
 
-func TestARejectionThatFailsForNowHoldsUpNoCall(t *testing.T) {
+func TestARejectionThatFailsForNowDelaysNoCall(t *testing.T) {
 	t.Parallel()
 	q, f, name := openPoisoned(t)
 	fill(t, q, 2)
@@ -218,7 +218,7 @@ func TestARejectionThatFailsForNowHoldsUpNoCall(t *testing.T) {
 	require.Len(t, deadLetters(t, name), 1)
 }
 
-func TestAGetGoesPastAMessageThatCantBeRejected(t *testing.T) {
+func TestGetSkipsAMessageThatCantBeRejected(t *testing.T) {
 	t.Parallel()
 	q, f, _ := openPoisoned(t)
 	fill(t, q, 1)
@@ -231,8 +231,8 @@ func TestAGetGoesPastAMessageThatCantBeRejected(t *testing.T) {
 	}, "the one behind it comes")
 }
 
-// The dead letter of a message that is as large as the server takes would be
-// larger, by its headers.
+// With its headers, the dead letter of the largest message that the server accepts
+// would be too large.
 func TestAMessageOfAnySizeCanBeRejected(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
@@ -274,7 +274,7 @@ func TestAMessageOfAnySizeCanBeRejected(t *testing.T) {
 	require.NotEmpty(t, letters[4].Header.Get(jetstream.MsgIDHeader))
 }
 
-func TestALongReasonIsCut(t *testing.T) {
+func TestALongReasonIsTruncated(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	js := connect(t, shared.ClientURL())
@@ -297,7 +297,7 @@ func TestALongReasonIsCut(t *testing.T) {
 	}
 }
 
-func TestADeadLetterDoesNotTellTheServerWhatItsMessageDid(t *testing.T) {
+func TestADeadLetterDropsTheHeadersThatInstructTheServer(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	js := connect(t, shared.ClientURL())
@@ -339,7 +339,7 @@ func TestAnItemThatIsNotMarkedDoneIsRedelivered(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, second.Item)
 	require.Equal(t, 2, second.Deliveries())
-	settle(t, first) // late, and yet it is done
+	settle(t, first) // late, but it succeeds
 	require.NoError(t, q.Join(soon(t)))
 }
 
@@ -372,10 +372,10 @@ func TestExtendKeepsAnItem(t *testing.T) {
 	}
 }
 
-func TestTheBodyOfALoopMayTakeAsLongAsItLikes(t *testing.T) {
+func TestALoopBodyMayOutlastTheAckWait(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
-	q := open(t, name, natsqueue.WithAckWait(9*time.Second)) // of which a machine that stops for 5 s leaves enough
+	q := open(t, name, natsqueue.WithAckWait(9*time.Second)) // enough for a machine that stalls for 5 s
 	other := open(t, name)
 	fill(t, q, 1)
 	require.NoError(t, q.Shutdown(soon(t), false))
@@ -414,9 +414,9 @@ func TestABodyThatPanicsHandsItsItemBackAtOnce(t *testing.T) {
 	}
 }
 
-// With the client library's own pull requests, the message that comes after a
-// cancelled Get lies with no worker for its whole ack wait.
-func TestACancelledGetSwallowsNothing(t *testing.T) {
+// With the client library's own pull requests, a message that comes after a cancelled
+// Get would be lost for its whole ack wait.
+func TestACancelledGetLosesNoItem(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	a, b := open(t, name, natsqueue.WithAckWait(time.Hour)), open(t, name)
@@ -427,13 +427,13 @@ func TestACancelledGetSwallowsNothing(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.NoError(t, b.Put(soon(t), i))
 		task, err := b.Get(soon(t))
-		require.NoError(t, err, "the item waits out its ack wait")
+		require.NoError(t, err, "the item is lost until its ack wait is over")
 		require.Equal(t, i, task.Item)
 		require.NoError(t, task.Done(soon(t)))
 	}
 }
 
-// A heldConn keeps back what hands messages back, until it is released.
+// A heldConn holds the answers that hand messages back, until it is released.
 type heldConn struct {
 	net.Conn
 	mu       sync.Mutex
@@ -476,9 +476,9 @@ func (c *heldConn) Dial(network, address string) (_ net.Conn, err error) {
 	return c, err
 }
 
-// A message that no call wants is on its way back when the next Get comes: this
-// one must not be given a newer message.
-func TestAGetWaitsForWhatIsBeingHandedBack(t *testing.T) {
+// The next Get must not be given a newer message while an older one is being handed
+// back.
+func TestGetWaitsForAMessageThatIsBeingHandedBack(t *testing.T) {
 	t.Parallel()
 	cancelled, cancel := context.WithCancel(background)
 	cancel()
@@ -502,7 +502,7 @@ func TestAGetWaitsForWhatIsBeingHandedBack(t *testing.T) {
 		require.NoError(t, nc.Flush()) // a request for a newer one would be at the server
 		time.Sleep(20 * time.Millisecond)
 		c.release(t)
-		late := time.Since(begin) > time.Second // it may have given up to hand back the item
+		late := time.Since(begin) > time.Second // it may have given up handing back the item
 		task, err := q.Await(soon(t), claim)
 		require.NoError(t, err)
 		require.NoError(t, q.Close())
@@ -528,8 +528,8 @@ func TestCancelledGetsKeepTheOrder(t *testing.T) {
 	}
 }
 
-// The item has come when the caller finds its context done.
-func TestAGetThatGivesUpHandsItsItemOn(t *testing.T) {
+// The item comes before the caller sees that its context is done.
+func TestACancelledGetPassesItsItemOn(t *testing.T) {
 	t.Parallel()
 	cancelled, cancel := context.WithCancel(background)
 	cancel()
@@ -552,8 +552,8 @@ func TestAGetThatGivesUpHandsItsItemOn(t *testing.T) {
 	require.Equal(t, 1, task.Deliveries(), "the other gets it")
 }
 
-// untilHandedOn awaits a claim whose item has come, with a context that has ended:
-// which of the two a select sees is chance.
+// untilHandedOn awaits claims whose items have come, with a context that has ended,
+// until select chooses the context.
 func untilHandedOn(t *testing.T, q *natsqueue.Queue[int], claim natsqueue.Claim, cancelled context.Context) {
 	t.Helper()
 	for {
@@ -567,7 +567,7 @@ func untilHandedOn(t *testing.T, q *natsqueue.Queue[int], claim natsqueue.Claim,
 }
 
 // A loop asks for the next item before the last is acknowledged.
-func TestALoopGoesOnThoughOnlyOneItemMayBeInFlight(t *testing.T) {
+func TestALoopMakesProgressWithOneItemInFlight(t *testing.T) {
 	t.Parallel()
 	q := open(t, newName(t), natsqueue.WithMaxInFlight(1))
 	fill(t, q, 30)
@@ -587,7 +587,7 @@ func TestALoopGoesOnThoughOnlyOneItemMayBeInFlight(t *testing.T) {
 	require.EqualValues(t, 30, done.Load())
 }
 
-func TestTheDeadLetterStreamIsRecreatedWhenItIsGone(t *testing.T) {
+func TestTheDeadLetterStreamIsRecreatedAfterItWasDeleted(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
 	q := open(t, name)
