@@ -360,6 +360,17 @@ func TestCloseHandsBackTheItemOfACancelledTryGet(t *testing.T) {
 	require.Equal(t, 1, get(t, open(t, name)))
 }
 
+func TestCloseReturnsThoughTheAnswerToACancelledTryGetIsLost(t *testing.T) {
+	t.Parallel()
+	js, p := connectBehind(t)
+	q, err := natsqueue.Open[int](soon(t), js, newName(t), natsqueue.WithAttemptTime(time.Hour))
+	require.NoError(t, err)
+	p.deafen(true)
+	_, err = q.TryGet(within(t, 10*time.Millisecond))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.NoError(t, q.Close())
+}
+
 // The server must not take the batches of several handles for one.
 func TestPutBatchesOfSeveralHandlesAtOnceStoreEveryItem(t *testing.T) {
 	t.Parallel()
