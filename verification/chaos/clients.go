@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,7 @@ type item struct {
 func (it item) String() string { return fmt.Sprint(it.Producer, " ", it.By, " ", it.Number) }
 
 // What processes tell of an item, a line each, in the order in which it happens:
-// event, item and time in nanoseconds. The time lets the lines of
+// queue, event, item and time in nanoseconds. The time lets the lines of
 // several processes be compared: they are on one machine.
 const (
 	beginEvent   = "begin"   // it is about to be put
@@ -35,70 +36,90 @@ const (
 	workedEvent  = "worked"  // it was received, and is about to be marked done
 )
 
-func tell(event string, items ...item) {
+func (k kind) tell(event string, items ...item) {
 	var b strings.Builder
 	for _, it := range items {
-		fmt.Fprintln(&b, event, it, time.Now().UnixNano())
+		fmt.Fprintln(&b, k.name, event, it, time.Now().UnixNano())
 	}
 	fmt.Print(b.String())
 }
 
-// connect opens the queue. The connection pings so seldom that only package
-// natsqueue can notice a half-open one.
-func connect(ctx context.Context, servers, name string, opts ...natsqueue.Option) (*natsqueue.Queue[item], *nats.Conn, error) {
-	nc, err := nats.Connect(servers, nats.Timeout(2*time.Second), nats.PingInterval(time.Hour), nats.RetryOnFailedConnect(true), nats.IgnoreDiscoveredServers(),
+// dial returns a connection that pings so seldom that only package natsqueue can
+// notice that it is half-open.
+func dial(addresses []string) (*nats.Conn, error) {
+	return nats.Connect(strings.Join(addresses, ","),
+		nats.Timeout(2*time.Second), nats.PingInterval(time.Hour), nats.RetryOnFailedConnect(true), nats.IgnoreDiscoveredServers(),
 		nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.ReconnectJitter(0, 0), nats.ReconnectBufSize(-1),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {})) // else it prints that a connection was cut
-	if err != nil {
-		return nil, nil, err
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		nc.Close()
-		return nil, nil, err
-	}
-	q, err := natsqueue.Open[item](ctx, js, name, opts...)
-	if err != nil {
-		nc.Close()
-		return nil, nil, err
-	}
-	return q, nc, nil
 }
 
-// withQueue lets several goroutines use the queue, until all have ended.
-func withQueue(use func(p part, q *natsqueue.Queue[item], stopped <-chan struct{}) []func() error) error {
+// openAll opens a queue of each kind, each over a connection of its own, so that
+// each has to notice what becomes of that. They are closed by the function that it
+// returns, also if it fails.
+func openAll(ctx context.Context, addresses []string, opts ...natsqueue.Option) (qs []*natsqueue.Queue[item], closeAll func(), err error) {
+	var closers []func()
+	closeAll = func() {
+		for _, f := range slices.Backward(closers) {
+			f()
+		}
+	}
+	for _, k := range kinds {
+		nc, err := dial(addresses)
+		if err != nil {
+			return nil, closeAll, err
+		}
+		closers = append(closers, nc.Close)
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return nil, closeAll, err
+		}
+		q, err := natsqueue.Open[item](ctx, js, k.name, append(opts, natsqueue.WithPriorities(k.priorities))...)
+		if err != nil {
+			return nil, closeAll, err
+		}
+		closers = append(closers, func() { _ = q.Close() })
+		qs = append(qs, q)
+	}
+	return qs, closeAll, nil
+}
+
+// withQueues lets several goroutines use each of the queues, until all have ended.
+func withQueues(use func(p part, k kind, q *natsqueue.Queue[item], stopped <-chan struct{}) []func() error) error {
 	p, stopped, err := begin()
 	if err != nil {
 		return err
 	}
-	q, nc, err := connect(context.Background(), p.Servers, p.Queue)
+	qs, closeAll, err := openAll(context.Background(), p.Servers)
+	defer closeAll()
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	goroutines := use(p, q, stopped)
+	var goroutines []func() error
+	for i, k := range kinds {
+		goroutines = append(goroutines, use(p, k, qs[i], stopped)...)
+	}
 	errs := make([]error, len(goroutines))
 	var all sync.WaitGroup
 	for i, f := range goroutines {
 		all.Go(func() { errs[i] = f() })
 	}
 	all.Wait()
-	return errors.Join(append(errs, q.Close())...)
+	return errors.Join(errs...)
 }
 
 // How long a producer may pause after an item, and how long once in a while, so
 // that the queue is full at times and empty at others.
 const (
-	shortPause = 4 * time.Millisecond
+	shortPause = 8 * time.Millisecond
 	longPause  = 400 * time.Millisecond
 )
 
 // produce puts items in each of the ways that there are, until it is stopped.
 func produce() error {
-	return withQueue(func(p part, q *natsqueue.Queue[item], stopped <-chan struct{}) []func() error {
-		ctx := context.Background()
+	return withQueues(func(p part, k kind, q *natsqueue.Queue[item], stopped <-chan struct{}) []func() error {
+		ctx, tell := context.Background(), k.tell
 		var number atomic.Int64
-		priority := func() natsqueue.PutOption { return natsqueue.PutPriority(rand.IntN(p.Priorities)) }
+		priority := func() natsqueue.PutOption { return natsqueue.PutPriority(rand.IntN(k.priorities)) }
 		putting := func(by string, most int, put func([]item) error) func() error {
 			return func() error {
 				for {
@@ -153,15 +174,15 @@ func produce() error {
 	})
 }
 
-// work receives items in each of the ways that there are, until the queue is shut
+// work receives items in each of the ways that there are, until the queues are shut
 // down and empty.
 func work() error {
 	const most = 3 * time.Millisecond // that the work for an item takes
-	return withQueue(func(_ part, q *natsqueue.Queue[item], _ <-chan struct{}) []func() error {
+	return withQueues(func(_ part, k kind, q *natsqueue.Queue[item], _ <-chan struct{}) []func() error {
 		ctx := context.Background()
 		did := func(items ...item) {
 			time.Sleep(rand.N(most))
-			tell(workedEvent, items...)
+			k.tell(workedEvent, items...)
 		}
 		loopEnd := func() error {
 			if err := q.Err(); !errors.Is(err, queue.ErrShutdown) {

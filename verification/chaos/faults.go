@@ -40,7 +40,7 @@ func (s *stage) injectAll(ctx context.Context, duration time.Duration) error {
 			if time.Now().After(end) && s.faults[kind] > 0 {
 				return nil
 			}
-			sleep(ctx, time.Duration(s.random.Int64N(int64(500*time.Millisecond))))
+			sleep(ctx, time.Duration(s.random.Int64N(int64(300*time.Millisecond))))
 			if s.trace != nil {
 				fmt.Fprintf(s.trace, "%6.2fs  %s: %s\n", time.Since(s.begun).Seconds(), nodes(s.size), kind)
 			}
@@ -88,7 +88,9 @@ func (s *stage) loseAnswers(ctx context.Context) error {
 func (s *stage) killProducer(context.Context) error {
 	c := s.one(s.producers)
 	c.kill()
-	s.ledger.killed(c.producer)
+	for _, l := range s.books {
+		l.killed(c.producer)
+	}
 	return s.startProducer(c)
 }
 
@@ -134,8 +136,10 @@ func (s *stage) killServer(ctx context.Context) error {
 		return err
 	}
 	release()
-	if err := s.until(ctx, s.whole(ctx)); err != nil {
-		return err
+	for _, k := range kinds {
+		if err := s.until(ctx, s.whole(ctx, k)); err != nil {
+			return err
+		}
 	}
 	return s.settle(ctx)
 }
@@ -143,17 +147,23 @@ func (s *stage) killServer(ctx context.Context) error {
 // settle waits until the producers have been told of all that they are putting
 // now.
 func (s *stage) settle(ctx context.Context) error {
-	pending := s.ledger.pending()
-	return s.until(ctx, func() (waitsFor string) {
-		if pending = s.ledger.stillPending(pending); len(pending) > 0 {
-			return fmt.Sprintf("the producers of %d items were not told of them, of %v among others", len(pending), pending[0])
+	for name, l := range s.books {
+		pending := l.pending()
+		err := s.until(ctx, func() (waitsFor string) {
+			if pending = l.stillPending(pending); len(pending) > 0 {
+				return fmt.Sprintf("queue %s: the producers of %d items were not told of them, of %v among others", name, len(pending), pending[0])
+			}
+			return ""
+		})
+		if err != nil {
+			return err
 		}
-		return ""
-	})
+	}
+	return nil
 }
 
-// whole returns a condition: all servers have all of the stream.
-func (s *stage) whole(ctx context.Context) func() (waitsFor string) {
+// whole returns a condition: all servers have all of a queue's stream.
+func (s *stage) whole(ctx context.Context, k kind) func() (waitsFor string) {
 	return func() string {
 		attempt, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
@@ -161,7 +171,7 @@ func (s *stage) whole(ctx context.Context) func() (waitsFor string) {
 		if err != nil {
 			return err.Error()
 		}
-		stream, err := js.Stream(attempt, queueName)
+		stream, err := js.Stream(attempt, k.name)
 		if err != nil {
 			return fmt.Sprintf("the servers don't answer: %v", err)
 		}
@@ -180,19 +190,31 @@ func (s *stage) whole(ctx context.Context) func() (waitsFor string) {
 }
 
 func (s *stage) stepDownStream(ctx context.Context) error {
-	return s.stepDown(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+queueName)
+	for _, k := range kinds {
+		if err := s.stepDown(ctx, "STREAM", k.name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *stage) stepDownConsumer(ctx context.Context) error {
-	return s.stepDown(ctx, "$JS.API.CONSUMER.LEADER.STEPDOWN."+queueName+".workers")
+	for _, k := range kinds {
+		for _, consumer := range k.consumers {
+			if err := s.stepDown(ctx, "CONSUMER", k.name+"."+consumer); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // stepDown has a leader step down, as soon as there is one.
-func (s *stage) stepDown(ctx context.Context, subject string) error {
+func (s *stage) stepDown(ctx context.Context, what, name string) error {
 	return s.until(ctx, func() string {
 		attempt, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		answer, err := s.nc.RequestWithContext(attempt, subject, nil)
+		answer, err := s.nc.RequestWithContext(attempt, "$JS.API."+what+".LEADER.STEPDOWN."+name, nil)
 		if err != nil {
 			return fmt.Sprintf("the servers don't answer: %v", err)
 		}

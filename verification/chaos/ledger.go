@@ -41,7 +41,31 @@ func newLedger(capacity int) *ledger {
 	return &ledger{capacity: capacity, entries: map[item]*entry{}}
 }
 
-// read takes a line that a process printed.
+// Books are the ledgers of a stage, by the names of its queues.
+type books map[string]*ledger
+
+func newBooks() books {
+	b := books{}
+	for _, k := range kinds {
+		b[k.name] = newLedger(capacity)
+	}
+	return b
+}
+
+// read takes a line that a process printed. One that names no queue is no ledger's,
+// and makes all of them fail.
+func (b books) read(line string) {
+	name, rest, _ := strings.Cut(line, " ")
+	if l := b[name]; l != nil {
+		l.read(rest)
+		return
+	}
+	for _, l := range b {
+		l.read(line)
+	}
+}
+
+// read takes a line of this queue.
 func (l *ledger) read(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -114,3 +114,15 @@ func TestLedgerLeavesOpenWhetherAKilledProducersItemIsIn(t *testing.T) {
 		require.Equal(t, 1, a.doubtful)
 	}
 }
+
+func TestBooksReadEachLineIntoTheLedgerOfItsQueueAndStrayOnesIntoAll(t *testing.T) {
+	b := newBooks()
+	b.read("plain begin 1 Put 1 10")
+	b.read("priorities begin 1 Put 2 10")
+	require.Equal(t, []item{{1, "Put", 1}}, b["plain"].pending())
+	require.Equal(t, []item{{1, "Put", 2}}, b["priorities"].pending())
+	b.read("another begin 1 Put 3 10")
+	for name, l := range b {
+		require.ErrorContains(t, l.settle(0).err(), `"another begin 1 Put 3 10"`, name)
+	}
+}

@@ -1,14 +1,14 @@
-// Chaos runs a queue of package natsqueue under faults and accounts for every
+// Chaos runs queues of package natsqueue under faults and accounts for every
 // item. Each producer and worker is a process behind a proxy that cuts its
 // connections in the middle of a write, leaves them half-open, delays them and
 // drops answers. Producers, workers and servers are killed, and leaders step down.
-// It runs on one server, with a queue of three priorities, and on a cluster of
-// three servers at the same time.
+// It runs on one server and on a cluster of three servers at the same time; on each
+// there is a queue without priorities and a queue of three.
 //
 //	go run ./verification/chaos -duration 1m
 //
-// It exits with status 0 if no item was lost, invented or stored twice, if the
-// queue never held more than its capacity, and if no Join returned while an item
+// It exits with status 0 if no item was lost, invented or stored twice, if no
+// queue held more than its capacity, and if no Join returned while an item
 // was unfinished; otherwise with 1. Faults are injected for the given duration,
 // each kind at least once; the producers and workers then need some seconds to
 // finish. The seed repeats the faults, but not their timing.
@@ -73,7 +73,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (status i
 	errs := make([]error, len(sizes))
 	out := &lines{w: stdout}
 	for i, size := range sizes {
-		both.Go(func() { errs[i] = play(ctx, o, size, newLedger(capacity), out) })
+		both.Go(func() { errs[i] = play(ctx, o, size, newBooks(), out) })
 	}
 	both.Wait()
 	fmt.Fprintln(stdout)

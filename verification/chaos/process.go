@@ -31,10 +31,8 @@ type part struct {
 	Cluster int // the port for the other servers; 0 if there is none
 	Routes  []string
 
-	Servers    string // of a producer or a worker
-	Queue      string
-	Producer   int
-	Priorities int // of the producer's items
+	Servers  []string // of a producer or a worker
+	Producer int
 }
 
 // A process is this program, started to play a role. It ends when the program

@@ -17,10 +17,21 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
+// A kind of queue. Each stage has one of each.
+type kind struct {
+	name       string
+	priorities int
+	consumers  []string // as package natsqueue names them
+}
+
+var kinds = []kind{
+	{"plain", 1, []string{"workers"}},
+	{"priorities", 3, []string{"workers-0", "workers-1", "workers-2"}},
+}
+
 const (
-	queueName = "chaos"
-	capacity  = 30
-	ackWait   = 2 * time.Second // how long the items of a killed worker stay away
+	capacity = 30
+	ackWait  = 2 * time.Second // how long the items of a killed worker stay away
 
 	producers = 3
 	workers   = 3
@@ -28,24 +39,21 @@ const (
 	patience = 90 * time.Second // with anything that must happen after a fault
 )
 
-// A client uses the queue through proxies: a process, or a joiner in this one.
+// A client uses the queues through proxies: a process, or a joiner in this one.
 type client struct {
 	path
-	*process            // nil of a joiner
-	nc       *nats.Conn // nil of a process
-	producer int        // the number of a producer; each process has its own
+	*process     // nil of a joiner
+	producer int // the number of a producer; each process has its own
 }
 
-// A stage is a queue on some servers, and its clients.
+// A stage is a queue of each kind on some servers, and their clients.
 type stage struct {
-	size       int
-	priorities int
-	random     *rand.Rand
-	begun      time.Time
-	ledger     *ledger
-	servers    *servers
-	q          *natsqueue.Queue[item] // by no proxy
-	nc         *nats.Conn
+	size    int
+	random  *rand.Rand
+	begun   time.Time
+	books   books
+	servers *servers
+	nc      *nats.Conn // by no proxy
 
 	producers, workers, joiners []*client
 	numbers                     int // of producers up to now
@@ -54,9 +62,9 @@ type stage struct {
 	trace  io.Writer      // nil if faults are not printed
 }
 
-// play runs a queue on so many servers under faults, with an empty ledger, and
-// prints the account. It returns an error if a promise was broken.
-func play(ctx context.Context, o options, size int, l *ledger, out io.Writer) (err error) {
+// play runs a queue of each kind on so many servers under faults, with empty
+// ledgers, and prints the accounts. It returns an error if a promise was broken.
+func play(ctx context.Context, o options, size int, b books, out io.Writer) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.duration+5*time.Minute, errors.New("the run does not end"))
 	defer cancel()
 	dir, err := os.MkdirTemp("", "chaos")
@@ -65,7 +73,7 @@ func play(ctx context.Context, o options, size int, l *ledger, out io.Writer) (e
 	}
 	defer os.RemoveAll(dir)
 	s := &stage{
-		size: size, priorities: prioritiesOn(size), begun: time.Now(), ledger: l, faults: map[string]int{},
+		size: size, begun: time.Now(), books: b, faults: map[string]int{},
 		random: rand.New(rand.NewPCG(o.seed, uint64(size))),
 	}
 	if o.verbose {
@@ -79,40 +87,31 @@ func play(ctx context.Context, o options, size int, l *ledger, out io.Writer) (e
 	if err != nil {
 		return err
 	}
-	a := s.ledger.settle(stored)
-	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s, %v\n", nodes(size), time.Since(s.begun).Round(100*time.Millisecond))
-	for i, kind := range slices.Sorted(maps.Keys(s.faults)) {
+	var text strings.Builder
+	fmt.Fprintf(&text, "\n%s, %v\n", nodes(size), time.Since(s.begun).Round(100*time.Millisecond))
+	for i, fault := range slices.Sorted(maps.Keys(s.faults)) {
 		if i > 0 {
-			b.WriteString(", ")
+			text.WriteString(", ")
 		}
-		fmt.Fprintf(&b, "%s %d", kind, s.faults[kind])
+		fmt.Fprintf(&text, "%s %d", fault, s.faults[fault])
 	}
-	fmt.Fprintf(&b, "\n%v", a)
-	_, _ = io.WriteString(out, b.String())
-	return a.err()
-}
-
-// prioritiesOn returns how many priorities the queue on so many servers has: it has
-// some on one server, and none on a cluster.
-func prioritiesOn(size int) int {
-	if size == 1 {
-		return 3
+	text.WriteByte('\n')
+	for i, k := range kinds {
+		a := b[k.name].settle(stored[i])
+		fmt.Fprintf(&text, "%s: %v", k.name, a)
+		if e := a.err(); e != nil {
+			err = errors.Join(err, fmt.Errorf("queue %s: %w", k.name, e))
+		}
 	}
-	return 1
+	_, _ = io.WriteString(out, text.String())
+	return err
 }
 
 // clear ends the processes and proxies.
 func (s *stage) clear() {
-	if s.nc != nil {
-		s.nc.Close()
-	}
 	for _, c := range s.clients() {
 		if c.process != nil {
 			c.kill()
-		}
-		if c.nc != nil {
-			c.nc.Close()
 		}
 		c.path.close()
 	}
@@ -128,14 +127,18 @@ func (s *stage) clear() {
 func (s *stage) clients() []*client { return slices.Concat(s.producers, s.workers, s.joiners) }
 
 // run starts the clients, injects faults until the time is over, and ends the
-// clients. It returns how many items the servers stored.
-func (s *stage) run(ctx context.Context, duration time.Duration) (stored uint64, err error) {
-	s.q, s.nc, err = connect(ctx, strings.Join(s.servers.addresses(), ","), queueName,
-		natsqueue.WithCapacity(capacity), natsqueue.WithReplicas(s.size), natsqueue.WithAckWait(ackWait), natsqueue.WithPriorities(s.priorities))
-	if err != nil {
-		return 0, err
+// clients. It returns how many items the servers stored, of each kind of queue.
+func (s *stage) run(ctx context.Context, duration time.Duration) (stored []uint64, err error) {
+	if s.nc, err = dial(s.servers.addresses()); err != nil {
+		return nil, err
 	}
-	defer s.q.Close()
+	defer s.nc.Close()
+	qs, closeAll, err := openAll(ctx, s.servers.addresses(),
+		natsqueue.WithCapacity(capacity), natsqueue.WithReplicas(s.size), natsqueue.WithAckWait(ackWait))
+	defer closeAll()
+	if err != nil {
+		return nil, err
+	}
 	add := func(clients *[]*client, n int, start func(*client) error) error {
 		for range n {
 			p, err := newPath(s.servers.addresses())
@@ -150,47 +153,53 @@ func (s *stage) run(ctx context.Context, duration time.Duration) (stored uint64,
 		}
 		return nil
 	}
-	var q *natsqueue.Queue[item]
+	var behind []*natsqueue.Queue[item]
+	closeBehind := func() {}
+	defer func() { closeBehind() }()
 	err = errors.Join(
 		add(&s.workers, workers, s.startWorker),
 		add(&s.producers, producers, s.startProducer),
 		add(&s.joiners, 1, func(c *client) (err error) {
-			q, c.nc, err = connect(ctx, strings.Join(c.addresses(), ","), queueName)
+			behind, closeBehind, err = openAll(ctx, c.addresses())
 			return err
 		}))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	defer q.Close()
 
 	watching, stop := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
-	watchers.Go(func() { s.watch(watching) })
-	for _, handle := range []*natsqueue.Queue[item]{s.q, q} {
-		watchers.Go(func() { s.join(watching, handle) })
+	for i, k := range kinds {
+		l := s.books[k.name]
+		watchers.Go(func() { watch(watching, qs[i], l) })
+		watchers.Go(func() { join(watching, qs[i], l) })
+		watchers.Go(func() { join(watching, behind[i], l) })
 	}
 	err = s.injectAll(ctx, duration)
 	if err == nil {
-		err = s.finish(ctx)
+		err = s.finish(ctx, qs)
 	}
 	stop()
 	watchers.Wait()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	last, err := s.q.Stats(ctx)
-	if err != nil {
-		return 0, err
+	for i, k := range kinds {
+		last, err := qs[i].Stats(ctx)
+		if err != nil {
+			return nil, err
+		}
+		s.books[k.name].look(last)
+		if last.Unfinished > 0 || last.DeadLetters > 0 {
+			return nil, fmt.Errorf("at the end queue %s is not empty: %+v", k.name, last)
+		}
+		stored = append(stored, last.Put)
 	}
-	s.ledger.look(last)
-	if last.Unfinished > 0 || last.DeadLetters > 0 {
-		return 0, fmt.Errorf("at the end the queue is not empty: %+v", last)
-	}
-	return last.Put, nil
+	return stored, nil
 }
 
 func (s *stage) startWorker(c *client) (err error) {
-	c.process, err = start("worker", "worker", part{Servers: strings.Join(c.addresses(), ","), Queue: queueName}, s.ledger.read)
+	c.process, err = start("worker", "worker", part{Servers: c.addresses()}, s.books.read)
 	return err
 }
 
@@ -198,40 +207,40 @@ func (s *stage) startProducer(c *client) (err error) {
 	s.numbers++
 	c.producer = s.numbers
 	c.process, err = start(fmt.Sprint("producer ", c.producer), "producer",
-		part{Servers: strings.Join(c.addresses(), ","), Queue: queueName, Producer: c.producer, Priorities: s.priorities}, s.ledger.read)
+		part{Servers: c.addresses(), Producer: c.producer}, s.books.read)
 	return err
 }
 
-// watch looks at the queue as often as it can.
-func (s *stage) watch(ctx context.Context) {
+// watch looks at a queue as often as it can.
+func watch(ctx context.Context, q *natsqueue.Queue[item], l *ledger) {
 	for ctx.Err() == nil {
 		attempt, cancel := context.WithTimeout(ctx, time.Second)
-		if stats, err := s.q.Stats(attempt); err == nil {
-			s.ledger.look(stats)
+		if stats, err := q.Stats(attempt); err == nil {
+			l.look(stats)
 		}
 		cancel()
 		sleep(ctx, 10*time.Millisecond)
 	}
 }
 
-// join joins the queue again and again.
-func (s *stage) join(ctx context.Context, q *natsqueue.Queue[item]) {
+// join joins a queue again and again.
+func join(ctx context.Context, q *natsqueue.Queue[item], l *ledger) {
 	for ctx.Err() == nil {
 		attempt, cancel := context.WithTimeout(ctx, 3*time.Second)
-		_ = s.joinOnce(attempt, q)
+		_ = joinOnce(attempt, q, l)
 		cancel()
 		sleep(ctx, 20*time.Millisecond)
 	}
 }
 
-// joinOnce joins the queue, and notes what came of it.
-func (s *stage) joinOnce(ctx context.Context, q *natsqueue.Queue[item]) error {
+// joinOnce joins a queue, and notes what came of it.
+func joinOnce(ctx context.Context, q *natsqueue.Queue[item], l *ledger) error {
 	from := time.Now().UnixNano()
 	if err := q.Join(ctx); err != nil {
-		s.ledger.joinFailed()
+		l.joinFailed()
 		return err
 	}
-	s.ledger.joined(span{from, time.Now().UnixNano()})
+	l.joined(span{from, time.Now().UnixNano()})
 	return nil
 }
 
@@ -242,9 +251,9 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// finish stops the producers, waits until all is done, and shuts the queue down,
+// finish stops the producers, waits until all is done, and shuts the queues down,
 // which ends the workers.
-func (s *stage) finish(ctx context.Context) error {
+func (s *stage) finish(ctx context.Context, qs []*natsqueue.Queue[item]) error {
 	if err := s.settle(ctx); err != nil {
 		return err
 	}
@@ -256,11 +265,13 @@ func (s *stage) finish(ctx context.Context) error {
 	}
 	joining, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if err := s.joinOnce(joining, s.q); err != nil {
-		return fmt.Errorf("join after the last item was put: %w", err)
-	}
-	if err := s.q.Shutdown(joining, false); err != nil {
-		return err
+	for i, k := range kinds {
+		if err := joinOnce(joining, qs[i], s.books[k.name]); err != nil {
+			return fmt.Errorf("join queue %s after the last item was put: %w", k.name, err)
+		}
+		if err := qs[i].Shutdown(joining, false); err != nil {
+			return err
+		}
 	}
 	return s.await(ctx, s.workers)
 }
