@@ -187,26 +187,31 @@ func (q *Queue[T]) Batches(ctx context.Context, size int, linger time.Duration) 
 // turn collects a batch and runs the body on it. It reports whether the loop goes
 // on.
 func (l *loop[T]) turn(size int, linger time.Duration, yield func([]T) bool) bool {
-	t, err := l.next()
+	tasks, err := l.next(size)
 	if err != nil {
 		return errors.Is(err, errNotRejected)
 	}
-	l.keep(t)
-	batch := append(make([]*Task[T], 0, size), t)
-	items := append(make([]T, 0, size), t.Item)
+	batch := make([]*Task[T], 0, size)
+	items := make([]T, 0, size)
+	add := func(tasks []*Task[T]) {
+		for _, t := range tasks {
+			l.keep(t)
+			batch = append(batch, t)
+			items = append(items, t.Item)
+		}
+	}
+	add(tasks)
 	ctx, cancel := context.WithTimeout(l.ctx, max(linger, 0))
 	defer cancel()
 	for len(batch) < size && (linger > 0 || l.intake == nil || l.intake.isReady()) {
-		t, err := l.q.next(l.ctx, ctx)
+		tasks, err := l.q.next(l.ctx, ctx, size-len(batch))
 		if errors.Is(err, errNotRejected) {
 			continue
 		}
 		if err != nil {
 			break // unless linger is over, the next turn gets the error again
 		}
-		l.keep(t)
-		batch = append(batch, t)
-		items = append(items, t.Item)
+		add(tasks)
 	}
 	more := l.run(func() bool { return yield(items) })
 	for _, t := range batch {

@@ -554,10 +554,10 @@ func TestOpenWorksForAnAccountThatRequiresMaxBytes(t *testing.T) {
 // An operator may limit the consumer's requests, before or after Open.
 func TestPullRequestsKeepTheConsumersLimits(t *testing.T) {
 	t.Parallel()
-	limit := func(t *testing.T, name string, change func(*jetstream.ConsumerConfig)) {
+	limit := func(t *testing.T, name, worker string, change func(*jetstream.ConsumerConfig)) {
 		stream, err := connect(t, shared.ClientURL()).Stream(soon(t), name)
 		require.NoError(t, err)
-		consumer, err := stream.Consumer(soon(t), "workers")
+		consumer, err := stream.Consumer(soon(t), worker)
 		require.NoError(t, err)
 		config := consumer.CachedInfo().Config
 		change(&config)
@@ -574,7 +574,7 @@ func TestPullRequestsKeepTheConsumersLimits(t *testing.T) {
 				t.Parallel()
 				name := newName(t)
 				q := open(t, name)
-				limit(t, name, change)
+				limit(t, name, "workers", change)
 				if !late {
 					q = open(t, name)
 				}
@@ -594,11 +594,32 @@ func TestPullRequestsKeepTheConsumersLimits(t *testing.T) {
 			})
 		}
 	}
+	for _, late := range []bool{false, true} {
+		t.Run(fmt.Sprintf("Batches of classes late=%v", late), func(t *testing.T) {
+			t.Parallel()
+			name := newName(t)
+			q := openClasses(t, name)
+			for class := range 3 {
+				limit(t, name, fmt.Sprintf("workers-%d", class), func(c *jetstream.ConsumerConfig) { c.MaxRequestBatch = 2 })
+			}
+			if !late {
+				q = open(t, name)
+			}
+			putClass(t, q, 1, upTo(12)...)
+			known(t, name, 12)
+			for batch := range q.Batches(soon(t), 6, 0) {
+				require.Len(t, batch, 6)
+				if batch[5] == 12 {
+					break
+				}
+			}
+		})
+	}
 	t.Run("Shutdown", func(t *testing.T) {
 		t.Parallel()
 		name := newName(t)
 		open(t, name)
-		limit(t, name, func(c *jetstream.ConsumerConfig) { c.MaxRequestBatch = 100 })
+		limit(t, name, "workers", func(c *jetstream.ConsumerConfig) { c.MaxRequestBatch = 100 })
 		q := open(t, name)
 		fill(t, q, 150)
 		require.NoError(t, q.Shutdown(soon(t), false))
@@ -610,7 +631,7 @@ func TestPullRequestsKeepTheConsumersLimits(t *testing.T) {
 		name := newName(t)
 		js := connect(t, shared.ClientURL())
 		open(t, name)
-		limit(t, name, func(c *jetstream.ConsumerConfig) { c.MaxRequestMaxBytes = 64 })
+		limit(t, name, "workers", func(c *jetstream.ConsumerConfig) { c.MaxRequestMaxBytes = 64 })
 		q, err := natsqueue.Open[string](soon(t), js, name)
 		require.NoError(t, err)
 		defer q.Close()
@@ -644,6 +665,28 @@ func TestPullRequestsAreBoundedInBytes(t *testing.T) {
 	require.NoError(t, sub.Unsubscribe())
 	cancel()
 	callers.Wait()
+}
+
+func TestTheRequestsOfABatchOfClassesAreBoundedInBytes(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	q := openClasses(t, name)
+	putClass(t, q, 0, upTo(20)...)
+	known(t, name, 20)
+	nc := connect(t, shared.ClientURL()).Conn()
+	requests, err := nc.SubscribeSync("$JS.API.CONSUMER.MSG.NEXT." + name + ".workers-0")
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	for batch := range q.Batches(soon(t), 20, 0) {
+		require.Len(t, batch, 20)
+		break
+	}
+	msg, err := requests.NextMsg(time.Minute)
+	require.NoError(t, err)
+	var request struct{ Batch int64 }
+	require.NoError(t, json.Unmarshal(msg.Data, &request))
+	require.Greater(t, request.Batch, int64(1))
+	require.LessOrEqual(t, request.Batch*nc.MaxPayload(), int64(8<<20))
 }
 
 // oddContext is done, and its Err returns nil or panics.

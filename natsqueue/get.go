@@ -41,16 +41,29 @@ func (q *Queue[T]) Get(ctx context.Context) (*Task[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	return q.next(ctx, ctx)
+	tasks, err := q.next(ctx, ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	return tasks[0], nil
 }
 
-// next returns the next item. It blocks until there is one or wait is done; ctx is
-// the context of its requests.
-func (q *Queue[T]) next(ctx, wait context.Context) (*Task[T], error) {
+// next returns the next items: up to n of one class if there are several classes,
+// else one. It blocks until there is one or wait is done; ctx is the context of its
+// requests.
+func (q *Queue[T]) next(ctx, wait context.Context, n int) ([]*Task[T], error) {
 	if len(q.classes) > 1 {
-		return q.nextByClass(ctx, wait, func() {})
+		return q.nextByClass(ctx, wait, n, func() {})
 	}
-	return q.await(wait, q.claim())
+	return alone(q.await(wait, q.claim()))
+}
+
+// alone returns a task as the only one.
+func alone[T any](t *Task[T], err error) ([]*Task[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	return []*Task[T]{t}, nil
 }
 
 // TryGet is [Queue.Get] without blocking for an item: it returns [queue.ErrEmpty] if
@@ -62,9 +75,9 @@ func (q *Queue[T]) TryGet(ctx context.Context) (*Task[T], error) {
 		return nil, err
 	}
 	for {
-		msg, err := q.sweep(ctx, noWait)
+		msgs, err := q.sweep(ctx, 1, noWait)
 		if errors.Is(err, queue.ErrEmpty) {
-			msg, err = q.sweep(ctx, recheck)
+			msgs, err = q.sweep(ctx, 1, recheck)
 		}
 		if errors.Is(err, queue.ErrEmpty) {
 			err = q.orEmpty(ctx)
@@ -72,21 +85,26 @@ func (q *Queue[T]) TryGet(ctx context.Context) (*Task[T], error) {
 		if err != nil {
 			return nil, err
 		}
-		if t, err := q.task(ctx, msg); t != nil || err != nil {
+		if t, err := q.task(ctx, msgs[0]); t != nil || err != nil {
 			return t, err
 		}
 	}
 }
 
-// sweep asks the classes for a message, one after the other, the most urgent first,
-// and returns the first message, or [queue.ErrEmpty]; see [receiver.fetch].
-func (q *Queue[T]) sweep(ctx context.Context, request []byte) (*nats.Msg, error) {
+// sweep asks the classes for messages, one after the other, the most urgent first,
+// and returns up to n of the first class that has some, or [queue.ErrEmpty]; see
+// [receiver.fetch].
+func (q *Queue[T]) sweep(ctx context.Context, n int, request func(n int) []byte) ([]*nats.Msg, error) {
 	for _, r := range q.classes {
+		var msgs []*nats.Msg
 		msg, err := r.intake.tryClaim()
-		if msg == nil && err == nil {
+		if msg != nil {
+			return []*nats.Msg{msg}, nil
+		}
+		if err == nil {
 			err = q.link.call(ctx, func(ctx context.Context) (err error) {
-				msg, err = r.fetch(ctx, request)
-				if errors.Is(err, nats.ErrNoResponders) {
+				msgs, err = r.fetch(ctx, n, request)
+				if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, errPullRefused) {
 					if err := q.look(r); err != nil {
 						return err
 					}
@@ -96,7 +114,7 @@ func (q *Queue[T]) sweep(ctx context.Context, request []byte) (*nats.Msg, error)
 		}
 		switch {
 		case err == nil:
-			return msg, nil
+			return msgs, nil
 		case errors.Is(err, jetstream.ErrConsumerDeleted), errors.Is(err, nats.ErrPermissionViolation):
 			q.end(err)
 			return nil, err

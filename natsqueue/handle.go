@@ -76,13 +76,14 @@ func (q *Queue[T]) handle(ctx context.Context, f func(ctx context.Context, item 
 	l := q.newLoop(ctx, q.prefetch)
 	defer l.end()
 	for {
-		t, err := l.next()
+		tasks, err := l.next(1)
 		if errors.Is(err, errNotRejected) {
 			continue
 		}
 		if err != nil {
 			return
 		}
+		t := tasks[0]
 		begin := time.Now()
 		l.keep(t)
 		l.run(func() bool {

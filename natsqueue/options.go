@@ -86,11 +86,13 @@ var errMaxInFlight = errors.New("the number of items in flight can't be bounded 
 // queue.
 //
 // A call that receives asks the server for one class after the other, and loops
-// fetch nothing ahead. An item that was stored an instant before may be passed over:
-// the server acknowledges an item just before its consumers know of it. All idle
-// workers are notified of an item, and those that come too late ask again after up
-// to 250 ms, so with many of them an item may stay queued that long. Without
-// WithPriorities there is one class. Open fails if n is less than 1 or more than 16.
+// fetch nothing ahead. [Queue.Batches] asks a class for several items at once: as
+// many as can't exceed 8 MiB, which is 8 if the server's largest message is 1 MiB.
+// An item that was stored an instant before may be passed over: the server
+// acknowledges an item just before its consumers know of it. All idle workers are
+// notified of an item, and those that come too late ask again after up to 250 ms, so
+// with many of them an item may stay queued that long. Without WithPriorities there
+// is one class. Open fails if n is less than 1 or more than 16.
 func WithPriorities(n int) Option {
 	return func(c *config) error {
 		c.priorities = n

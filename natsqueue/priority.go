@@ -7,11 +7,13 @@ import (
 	"time"
 
 	"github.com/boundq/queue"
+	"github.com/nats-io/nats.go"
 )
 
 // Receiving from a queue with several classes of priority. Each class has a
 // consumer, and the server knows no order among consumers. Therefore a call asks
-// one class after the other for a message, the most urgent first.
+// one class after the other for a message, the most urgent first. A batch asks a
+// class for all that it lacks, and for the rest begins with the most urgent again.
 //
 // When all are empty, the call blocks for a bell: its pull requests, one in each
 // class, allow for so few bytes that no message fits. The server then announces a
@@ -28,16 +30,16 @@ const bellLimit = 250 * time.Millisecond // longest delay of a call that came to
 
 // nextByClass is next for a queue with several classes. It calls idle before it
 // blocks.
-func (q *Queue[T]) nextByClass(ctx, wait context.Context, idle func()) (*Task[T], error) {
+func (q *Queue[T]) nextByClass(ctx, wait context.Context, n int, idle func()) ([]*Task[T], error) {
 	var late backoff
 	for rung := false; ; {
 		if err := q.Err(); err != nil {
 			return nil, err
 		}
-		msg, err := q.sweep(ctx, noWait)
+		msgs, err := q.sweep(ctx, n, noWait)
 		if err == nil {
-			if t, err := q.task(ctx, msg); t != nil || err != nil {
-				return t, err
+			if tasks, err := q.tasks(ctx, msgs); len(tasks) > 0 || err != nil {
+				return tasks, err
 			}
 			continue
 		}
@@ -53,6 +55,21 @@ func (q *Queue[T]) nextByClass(ctx, wait context.Context, idle func()) (*Task[T]
 		}
 		rung = true
 	}
+}
+
+// tasks is task for several messages. It returns an error only if there is no task.
+func (q *Queue[T]) tasks(ctx context.Context, msgs []*nats.Msg) (tasks []*Task[T], err error) {
+	for _, msg := range msgs {
+		t, e := q.task(ctx, msg)
+		if t != nil {
+			tasks = append(tasks, t)
+		}
+		err = cmp.Or(err, e)
+	}
+	if len(tasks) > 0 {
+		return tasks, nil
+	}
+	return nil, err
 }
 
 // awaitBell blocks until the server announces a message of any class.

@@ -172,6 +172,41 @@ func TestALoopOverClassesFetchesNothingAhead(t *testing.T) {
 	}
 }
 
+// A batch of any class costs as many requests as there are classes up to its own.
+func TestABatchIsFetchedInOneRequestToAClass(t *testing.T) {
+	t.Parallel()
+	const size, batches = 8, 3
+	for class := range 3 {
+		for _, linger := range []time.Duration{0, time.Minute} {
+			t.Run(fmt.Sprintf("class=%d linger=%v", class, linger), func(t *testing.T) {
+				t.Parallel()
+				name := newName(t)
+				js := connect(t, shared.ClientURL())
+				q, err := natsqueue.Open[int](soon(t), js, name, natsqueue.WithPriorities(3))
+				require.NoError(t, err)
+				defer q.Close()
+				putClass(t, q, class, upTo(size*batches)...)
+				known(t, name, size*batches)
+				// On the queue's own connection: Flush returns after all that it sent came back.
+				pulls, err := js.Conn().SubscribeSync("$JS.API.CONSUMER.MSG.NEXT." + name + ".*")
+				require.NoError(t, err)
+				var items []int
+				for batch := range q.Batches(soon(t), size, linger) {
+					require.Len(t, batch, size)
+					if items = append(items, batch...); len(items) == size*batches {
+						break
+					}
+				}
+				require.Equal(t, upTo(size*batches), items)
+				require.NoError(t, js.Conn().Flush())
+				requests, _, err := pulls.Pending()
+				require.NoError(t, err)
+				require.Equal(t, batches*(class+1), requests)
+			})
+		}
+	}
+}
+
 func TestTheCapacityBoundsAllClassesTogether(t *testing.T) {
 	t.Parallel()
 	name := newName(t)
@@ -662,6 +697,17 @@ func TestManyProducersAndWorkersOfAllClassesLoseNothing(t *testing.T) {
 				if task, err := handle.Get(ctx); err == nil {
 					seen[task.Item].Add(1)
 					assert.NoError(t, task.Done(soon(t)))
+				}
+				cancel()
+			}
+		})
+		all.Go(func() { // and so do loops
+			for handle.Err() == nil {
+				ctx, cancel := context.WithTimeout(background, rand.N(5*time.Millisecond))
+				for batch := range handle.Batches(ctx, 5, 0) {
+					for _, item := range batch {
+						seen[item].Add(1)
+					}
 				}
 				cancel()
 			}

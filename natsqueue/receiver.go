@@ -47,6 +47,7 @@ type receiver struct {
 type lateInbox struct {
 	*nats.Subscription
 	until time.Time // then the answer is lost
+	left  int       // messages that may still come
 }
 
 func (l lateInbox) isAnswered() bool {
@@ -154,46 +155,75 @@ func (r *receiver) pull(n int) (expires time.Duration, err error) {
 	return expires, nil
 }
 
-// Requests of fetch.
-var (
-	noWait  = []byte(`{"batch":1,"no_wait":true}`)
-	recheck = []byte(`{"batch":1,"expires":1000000}`) // a millisecond
-)
+// Requests of fetch, for n messages.
+func noWait(n int) []byte { return []byte(`{"batch":` + strconv.Itoa(n) + `,"no_wait":true}`) }
+func recheck(n int) []byte {
+	return []byte(`{"batch":` + strconv.Itoa(n) + `,"expires":1000000}`) // a millisecond
+}
 
-// fetch asks for one message. If there is none it returns [queue.ErrEmpty]: with
-// noWait at once, though the consumer may not yet know of a message that was just
-// stored; with recheck the consumer looks into the stream, and the answer takes a
-// millisecond. A message that comes after ctx has ended is handed back.
-func (r *receiver) fetch(ctx context.Context, request []byte) (*nats.Msg, error) {
+// fetch asks for n messages, or for as many as one request may bring if that is
+// less, and returns those that there are. If there is none it returns
+// [queue.ErrEmpty]: with noWait at once, though the consumer may not yet know of a
+// message that was just stored; with recheck the consumer looks into the stream, and
+// the answer takes a millisecond. Messages that come after ctx has ended are handed
+// back.
+func (r *receiver) fetch(ctx context.Context, n int, request func(n int) []byte) (msgs []*nats.Msg, err error) {
+	n = r.most(n)
 	inbox, err := r.borrow()
 	if err != nil {
 		return nil, err
 	}
-	if err := r.link.nc.PublishRequest(r.pulls, inbox.Subject, request); err != nil {
+	if err := r.link.nc.PublishRequest(r.pulls, inbox.Subject, request(n)); err != nil {
 		r.giveBack(inbox)
 		return nil, err
 	}
-	msg, err := inbox.NextMsgWithContext(ctx)
-	if err != nil {
-		r.abandon(inbox)
-		return nil, err
+	for len(msgs) < n {
+		msg, err := inbox.NextMsgWithContext(ctx)
+		if err != nil {
+			r.abandon(inbox, n-len(msgs))
+			if len(msgs) > 0 {
+				return msgs, nil
+			}
+			return nil, err
+		}
+		if isStatus(msg) {
+			r.giveBack(inbox) // the request is answered: nothing else comes
+			if len(msgs) > 0 {
+				return msgs, nil
+			}
+			return nil, refusalOf(msg)
+		}
+		msgs = append(msgs, msg)
 	}
-	r.giveBack(inbox) // there is one answer to a request
-	if !isStatus(msg) {
-		return msg, nil
+	r.giveBack(inbox)
+	return msgs, nil
+}
+
+// most returns for how many of n messages one request may be: the largest that
+// there can be must come to no more than pullBytes.
+func (r *receiver) most(n int) int {
+	n = min(n, max(pullBytes/max(int(r.link.nc.MaxPayload()), 1), 1))
+	if limit := r.limits.Load().batch; limit > 0 {
+		n = min(n, limit)
 	}
+	return n
+}
+
+// refusalOf returns the error that a status is, in answer to a request that brought
+// no message.
+func refusalOf(msg *nats.Msg) error {
 	text := msg.Header.Get("Description")
 	switch status := msg.Header.Get("Status"); {
 	case status == "404", status == "408":
-		return nil, queue.ErrEmpty
+		return queue.ErrEmpty
 	case status == "503": // no leader, or no consumer
-		return nil, nats.ErrNoResponders
+		return nats.ErrNoResponders
 	case strings.EqualFold(text, consumerDeleted):
-		return nil, jetstream.ErrConsumerDeleted
+		return jetstream.ErrConsumerDeleted
 	case status == "409":
-		return nil, fmt.Errorf("%w: %s", errPullRefused, text)
+		return fmt.Errorf("%w: %s", errPullRefused, text)
 	default:
-		return nil, fmt.Errorf("natsqueue: get: %s %s", status, text)
+		return fmt.Errorf("natsqueue: get: %s %s", status, text)
 	}
 }
 
@@ -215,15 +245,16 @@ func (r *receiver) borrow() (inbox *nats.Subscription, err error) {
 	return inbox, nil
 }
 
-// abandon leaves an inbox whose call gave up to collect.
-func (r *receiver) abandon(inbox *nats.Subscription) {
+// abandon leaves an inbox to collect, whose call gave up: up to n messages may still
+// come to it.
+func (r *receiver) abandon(inbox *nats.Subscription, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	wait := 2 * r.link.attemptTime
 	if r.closed {
 		wait = attemptTime
 	}
-	r.late = append(r.late, lateInbox{inbox, time.Now().Add(wait)})
+	r.late = append(r.late, lateInbox{inbox, time.Now().Add(wait), n})
 	if !r.collecting {
 		r.collecting = true
 		r.link.work.Go(r.collect)
@@ -257,6 +288,10 @@ func (r *receiver) collect() {
 			r.intake.arrive(msg, false)
 		}
 		r.mu.Lock()
+		if r.late[i].left--; err == nil && !isStatus(msg) && r.late[i].left > 0 {
+			r.mu.Unlock()
+			continue
+		}
 		r.late = slices.Delete(r.late, i, i+1) // others are appended behind it
 		r.mu.Unlock()
 		r.giveBack(inbox.Subscription)

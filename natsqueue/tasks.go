@@ -49,13 +49,14 @@ func (q *Queue[T]) Tasks(ctx context.Context) iter.Seq[T] {
 		l := q.newLoop(ctx, q.prefetch)
 		defer l.end()
 		for {
-			t, err := l.next()
+			tasks, err := l.next(1)
 			if errors.Is(err, errNotRejected) {
 				continue
 			}
 			if err != nil {
 				return
 			}
+			t := tasks[0]
 			begin := time.Now()
 			l.keep(t)
 			more := l.run(func() bool { return yield(t.Item) })
@@ -130,11 +131,12 @@ func (q *Queue[T]) newLoop(ctx context.Context, most int) *loop[T] {
 	return l
 }
 
-// next blocks until there is an item. If there is none yet, the loop first waits for
-// the outstanding confirmations.
-func (l *loop[T]) next() (*Task[T], error) {
+// next blocks until there are items, and returns up to n of one class if there are
+// several classes, else one item. If there is none yet, the loop first waits for the
+// outstanding confirmations.
+func (l *loop[T]) next(n int) ([]*Task[T], error) {
 	if l.intake == nil {
-		return l.q.nextByClass(l.ctx, l.ctx, func() { l.confirm(0) })
+		return l.q.nextByClass(l.ctx, l.ctx, n, func() { l.confirm(0) })
 	}
 	for {
 		msg, err := l.intake.tryClaim()
@@ -145,14 +147,14 @@ func (l *loop[T]) next() (*Task[T], error) {
 			break
 		}
 		if t, err := l.q.task(l.ctx, msg); t != nil || err != nil {
-			return t, err
+			return alone(t, err)
 		}
 	}
 	c := l.q.claim()
 	if len(c) == 0 {
 		l.confirm(0)
 	}
-	return l.q.await(l.ctx, c)
+	return alone(l.q.await(l.ctx, c))
 }
 
 // fetch sets how many items may be fetched ahead.
