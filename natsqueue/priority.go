@@ -36,7 +36,11 @@ func (q *Queue[T]) nextByClass(ctx, wait context.Context, n int, idle func()) ([
 		if err := q.Err(); err != nil {
 			return nil, err
 		}
-		msgs, err := q.sweep(ctx, n, noWait)
+		request := noWait
+		if time.Duration(late) == bellLimit { // the consumer may have a message that it does not count
+			request = recheck
+		}
+		msgs, err := q.sweep(ctx, n, request)
 		if err == nil {
 			if tasks, err := q.tasks(ctx, msgs); len(tasks) > 0 || err != nil {
 				return tasks, err

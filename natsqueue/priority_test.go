@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -169,6 +170,33 @@ func TestALoopOverClassesFetchesNothingAhead(t *testing.T) {
 			require.Equal(t, 100, item, "it overtakes all that are queued")
 			break
 		}
+	}
+}
+
+// By its count a consumer may have nothing, and have a message.
+func TestACallThatIsRungInVainMakesTheServerLook(t *testing.T) {
+	t.Parallel()
+	name := newName(t)
+	openClasses(t, name)
+	nc := connect(t, shared.ClientURL()).Conn()
+	prefix := "miscounts." + name
+	_, err := nc.Subscribe(prefix+".>", func(msg *nats.Msg) {
+		if strings.Contains(string(msg.Data), "no_wait") {
+			assert.NoError(t, msg.RespondMsg(&nats.Msg{Header: nats.Header{"Status": {"404"}, "Description": {"No Messages"}}}))
+			return
+		}
+		assert.NoError(t, nc.PublishRequest("$JS.API"+strings.TrimPrefix(msg.Subject, prefix), msg.Reply, msg.Data))
+	})
+	require.NoError(t, err)
+	require.NoError(t, nc.Flush())
+	js, err := jetstream.NewWithAPIPrefix(connect(t, shared.ClientURL()).Conn(), prefix)
+	require.NoError(t, err)
+	q, err := natsqueue.Open[int](soon(t), js, name)
+	require.NoError(t, err)
+	defer q.Close()
+	for class := range 3 {
+		putClass(t, q, class, class)
+		require.Equal(t, class, get(t, q))
 	}
 }
 

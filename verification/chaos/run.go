@@ -267,7 +267,8 @@ func (s *stage) finish(ctx context.Context, qs []*natsqueue.Queue[item]) error {
 	defer cancel()
 	for i, k := range kinds {
 		if err := joinOnce(joining, qs[i], s.books[k.name]); err != nil {
-			return fmt.Errorf("join queue %s after the last item was put: %w", k.name, err)
+			left, _ := qs[i].Stats(ctx)
+			return fmt.Errorf("join queue %s after the last item was put: %w; %+v", k.name, err, left)
 		}
 		if err := qs[i].Shutdown(joining, false); err != nil {
 			return err
