@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync/atomic"
 	"time"
 	"unsafe"
@@ -195,16 +196,31 @@ func (l *Lot[T]) Unlock() {
 // Done is the caller's code: it may call the queue, panic, or end its goroutine.
 // It is asked before the call joins a line, when there is nothing to lose. Err
 // is, for the same reason, asked when the call has left its line: see
-// [Lot.Collect].
+// [Lot.Collect]. The Done of package context's own contexts calls no other code,
+// so Mu stays held: locking it twice costs 2 % where every call blocks
+// (pipeline 1:1, capacity 1, cancellable, of go run ./benchmarks).
 func (l *Lot[T]) Done(ctx context.Context) <-chan struct{} {
 	if ctx == context.Background() {
-		return nil // as Done would say; most calls without a deadline pass it
+		return nil // as Done would say
+	}
+	switch reflect.TypeOf(ctx) {
+	case withCancel, withDeadline:
+		return ctx.Done()
 	}
 	l.Mu.Unlock() // nothing was completed
 	done := ctx.Done()
 	l.Mu.Lock()
 	return done
 }
+
+// The types of package context's cancellable contexts, whatever their parents.
+var withCancel, withDeadline = func() (c, d reflect.Type) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	late, cancelLate := context.WithDeadline(ctx, time.Now().Add(time.Hour))
+	defer cancelLate()
+	return reflect.TypeOf(ctx), reflect.TypeOf(late)
+}()
 
 // Park returns a waiter at the end of line. Mu must be held. The caller unlocks
 // it and then calls [Lot.Wait].
