@@ -2,7 +2,7 @@
 // bounded, joinable queue that a NATS server, or a cluster of them, keeps in a
 // JetStream stream. Producers and workers open it by name, wherever they run.
 //
-// A worker's loop is that of a local queue, word for word:
+// A worker loops as over a local queue:
 //
 //	for item := range q.Tasks(ctx) {
 //		work(item)
@@ -38,7 +38,7 @@
 //
 // Join and Shutdown apply to the whole queue, across all processes. After a
 // shutdown [Queue.Get] returns ErrShutdown, and loops over [Queue.Tasks] end, when
-// every item is done and not merely taken: until then any of them may come back.
+// every item is done, not just taken: until then an item may be redelivered.
 //
 // An item that can't be processed is rejected: [Task.Reject] moves it to the
 // dead-letter stream. Get does so with a message that the codec can't decode, and
