@@ -36,7 +36,7 @@ func (t *Tally[T]) Finish(lot *Lot[T], n int) {
 func (t *Tally[T]) Join(ctx context.Context, lot *Lot[T]) error {
 	lot.Lock()
 	zeros, idle := t.zeros, t.Unfinished == 0
-	lot.Mu.Unlock() // nothing was completed, here and below
+	lot.Mu.Unlock()  // nothing was completed, here and below
 	err := ctx.Err() // like Done, it may call the queue, and take the count through zero
 	if err != nil || idle {
 		return err
