@@ -191,7 +191,7 @@ func (l *Lot[T]) Unlock() {
 }
 
 // Done returns ctx.Done(), for a call that is about to block. Mu must be held; it
-// is released meanwhile, so the caller must look again whether it has to block.
+// may be released meanwhile, so the caller must look again whether it has to block.
 //
 // Done is the caller's code: it may call the queue, panic, or end its goroutine.
 // It is asked before the call joins a line, when there is nothing to lose. Err

@@ -174,8 +174,10 @@ func planCall(random *rand.Rand, item *Item, batch *int) (p planned) {
 		p.ctx = context.Background()
 		if p.Op == Join || p.Op == Await || random.IntN(4) > 0 {
 			p.Ctx = Within
-			ctx, cancel := context.WithCancel(p.ctx)
-			p.ctx, p.cancel = yieldingContext{ctx}, cancel
+			p.ctx, p.cancel = context.WithCancel(p.ctx)
+			if random.IntN(2) == 0 { // else the queue calls Done under its lock
+				p.ctx = yieldingContext{p.ctx}
+			}
 		}
 	}
 	return p
